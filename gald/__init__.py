@@ -1,0 +1,25 @@
+"""Global aggregation then local distribution: sharper segmentation networks, one block that plugs in anywhere.
+
+The public names are imported when they are first used, so that ``gald --help`` doesn't wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gald.block import GALD as GALD
+    from gald.segmentation import Segmenter as Segmenter
+    from gald.tasks.segment import load as load
+
+__version__ = "0.1.0"
+__all__ = ["GALD", "Segmenter", "__version__", "load"]
+
+_WHERE = {"GALD": "gald.block", "Segmenter": "gald.segmentation", "load": "gald.tasks.segment"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # a module's attribute can be anything
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'gald' has no attribute {name!r}")

@@ -1,0 +1,80 @@
+"""The GALD block: Li et al., "Global Aggregation then Local Distribution in Fully Convolutional Networks", BMVC 2019,
+arXiv 1909.07229, section 3 and the arrangements of its Figure 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gald.aggregation import AGGREGATORS
+from gald.distribution import DISTRIBUTORS
+from gald.errors import UserError, lookup
+from gald.layers import conv_norm, upsample_registered
+
+Part = Callable[[Tensor], Tensor]
+ORDERS: dict[str, Callable[[Part, Part, Tensor], Tensor]] = {
+    "ga-ld": lambda ga, ld, x: ld(ga(x)),  # Eq. (1), (2): the paper's choice
+    "ld-ga": lambda ga, ld, x: ga(ld(x)),
+    "parallel": lambda ga, ld, x: torch.cat([ga(x), ld(x)], dim=1),
+    "ga": lambda ga, ld, x: ga(x),
+    "ld": lambda ga, ld, x: ld(x),
+}
+
+
+class GALD(nn.Module):
+    """Global aggregation, then local distribution: gather what is everywhere, hand it out where it belongs.
+
+    ``(B, C, H, W) -> (B, out_channels, H, W)``, any size from 1x1; ``out_channels`` is C, in "parallel" order 2 C.
+
+    Args:
+        channels: C, the width of the map.
+        ga: a name in :data:`gald.aggregation.AGGREGATORS`, or a module of your own that keeps the shape.
+        ld: a name in :data:`gald.distribution.DISTRIBUTORS`, or a module of your own that keeps the shape.
+        order: "ga-ld", "ld-ga", "parallel" (the two results concatenated, GA's first), "ga" or "ld" alone. What an
+            order doesn't use is not built.
+        reduce: GA works on the map shrunk by this power of two (the paper: 2), 1 for the full map.
+
+    Example:
+        >>> import torch
+        >>> block = GALD(256, ga="psp")
+        >>> block(torch.zeros(2, 256, 97, 97)).shape
+        torch.Size([2, 256, 97, 97])
+        >>> block = GALD(256, ga=MyModule(256), ld="none")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        ga: str | nn.Module = "cgnl",
+        ld: str | nn.Module = "mask",
+        order: str = "ga-ld",
+        reduce: int = 2,
+    ) -> None:
+        super().__init__()
+        lookup(ORDERS, order, "order")
+        if reduce < 1 or reduce & (reduce - 1):
+            raise UserError(f"GALD's reduce is a power of two (1, 2, 4, ...), got {reduce}")
+        self.order = order
+        self.out_channels = 2 * channels if order == "parallel" else channels
+        self.ga = nn.Identity() if order == "ld" else _build(AGGREGATORS, ga, "global aggregation", channels)
+        self.ld = nn.Identity() if order == "ga" else _build(DISTRIBUTORS, ld, "local distribution", channels)
+        self.reduce = 1 if isinstance(self.ga, nn.Identity) else reduce
+        steps = self.reduce.bit_length() - 1
+        self.down = nn.Sequential(*(conv_norm(channels, channels, 3, stride=2, groups=channels) for _ in range(steps)))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b out h w"]:
+        return ORDERS[self.order](self._aggregate, self.ld, x)
+
+    def _aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """F_GA: the aggregation of the shrunk map, laid back on the pixels that it came from."""
+        y: Tensor = self.ga(self.down(x))
+        return y if self.reduce == 1 else upsample_registered(y, self.reduce, (x.shape[2], x.shape[3]))
+
+
+def _build(table: dict[str, type[nn.Module]], part: str | nn.Module, kind: str, channels: int) -> nn.Module:
+    """A module as it is, a name by its table."""
+    return part if isinstance(part, nn.Module) else lookup(table, part, kind)(channels)

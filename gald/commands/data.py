@@ -1,0 +1,143 @@
+"""``gald data NAME ROOT``: look at a data set before training on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from gald.data.survey import Problem, Survey
+
+SHOWN = 3  # problems of each kind on the screen; all of them are in the file
+
+
+def data(
+    name: Positional[str],
+    root: Positional[Path | None] = None,
+    split: str | None = None,
+    out: Path = Path("gald-data"),
+    samples: int = 12,
+) -> None:
+    """Check a data set before training: sizes, label values, class shares, faulty files, and a sheet of pictures.
+
+    Reads every file of every split, writes contact_sheet.png and, where something is wrong, problems.txt. The exit code
+    is 1 if there are problems.
+
+    Args:
+        name: camvid, folder or synthetic.
+        root: The data set's folder (none for synthetic).
+        split: Look at this split only.
+        out: Folder for what is written.
+        samples: Pictures on the contact sheet.
+
+    """
+    from gald.data.survey import contact_sheet, never_seen
+    from gald.pictures import write_bytes, write_image
+
+    console = _console()
+    surveys, problems = _surveys(name, root, split)
+    console.print(_table(surveys, plain=not console.is_terminal))
+    problems |= {each.split: each.problems for each in surveys if each.problems}
+    if absent := never_seen(surveys):
+        problems["all splits"] = absent
+    sheet = contact_sheet(surveys, samples)
+    if sheet is not None:
+        write_image(sheet, out / "contact_sheet.png")
+        console.print(f"pictures with their labels: {out / 'contact_sheet.png'}", markup=False, highlight=False)
+    if not problems:
+        console.print("no problems found")
+        return
+    lines = [f"{place}: {problem.sentence}\n" for place, found in problems.items() for problem in found]
+    write_bytes("".join(lines).encode(), out / "problems.txt")
+    _report(console, problems, out / "problems.txt")
+    raise SystemExit(1)
+
+
+def _console() -> Console:
+    """Wide where the output is a file or a pipe, so that no table is cut."""
+    import sys
+
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def _surveys(name: str, root: Path | None, split: str | None) -> tuple[list[Survey], dict[str, list[Problem]]]:
+    """Read the splits; what keeps a whole split from opening is a problem, and an error if no split opens."""
+    from functools import partial
+
+    from gald.data import UnpairedError, load, splits
+    from gald.data.survey import Problem, survey
+    from gald.errors import UserError
+    from gald.progress import track
+
+    surveys: list[Survey] = []
+    problems: dict[str, list[Problem]] = {}
+    last: UserError | None = None
+    for each in [split] if split else splits(name, root) or ["train"]:
+        lonely: tuple[str, ...] = ()
+        try:
+            pairs = load(name, root, each)
+        except UnpairedError as error:
+            pairs, lonely = error.rest, error.lonely
+        except UserError as error:
+            problems[each] = [Problem("splits that cannot be opened", str(error))]
+            last = error
+            continue
+        progress = partial(track, what=f"reading {each}", total=len(pairs))
+        surveys.append(survey(each, pairs, lonely, progress))
+    if last is not None and not surveys:
+        raise last
+    return surveys, problems
+
+
+def _table(surveys: list[Survey], plain: bool) -> Table:
+    """One table: a column a split; rows for the pictures, then for every label value."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table("value", "class", box=None if plain else box.SIMPLE_HEAD, title="share of pixels (pictures with it)")
+    for each in surveys:
+        table.add_column(each.split, justify="right")
+    table.add_row("", "pictures", *(str(len(each.data)) for each in surveys))
+    table.add_row("", "size", *map(_sizes, surveys), end_section=True)
+    for value, name in _values(surveys):
+        table.add_row(str(value), name, *(_cell(each, value) for each in surveys))
+    return table
+
+
+def _values(surveys: list[Survey]) -> list[tuple[int, str]]:
+    first = surveys[0].data
+    classes = [(label.id, label.name) for label in first.labels]
+    ignored = [(value, "(ignored)") for value in first.ignored]
+    return classes + ignored + [(value, "NO CLASS") for value in sorted({v for each in surveys for v in each.strays()})]
+
+
+def _cell(found: Survey, value: int) -> str:
+    count = int(found.seen_in[value])
+    return f"{100 * found.share(value):.2f} % ({count})" if count else "never"
+
+
+def _sizes(found: Survey) -> str:
+    sizes = sorted(found.sizes, key=lambda size: size[0] * size[1])
+    if not sizes:
+        return "-"
+    shown = [f"{width}x{height}" for height, width in sizes]
+    return shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]} ({len(shown)} sizes)"
+
+
+def _report(console: Console, problems: dict[str, list[Problem]], file: Path) -> None:
+    for place, found in problems.items():
+        for kind in dict.fromkeys(problem.kind for problem in found):
+            sentences = [problem.sentence for problem in found if problem.kind == kind]
+            console.print(f"{place}: {len(sentences)} {kind}", markup=False, highlight=False, style="bold red")
+            more = ["..."] if len(sentences) > SHOWN else []
+            for line in [*sentences[:SHOWN], *more]:
+                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    total = sum(map(len, problems.values()))
+    console.print(f"{total} problem{'s' * (total > 1)}, listed in {file}", markup=False, highlight=False)

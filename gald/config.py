@@ -1,0 +1,205 @@
+"""Every setting of a run, as dataclasses: what the command line shows, what is saved beside a checkpoint.
+
+Standard library only, so that ``gald --help`` needs no torch. A value that cannot work is refused here, in one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from gald.errors import UserError, lookup
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network: a timm backbone, then global aggregation and local distribution, then the head."""
+
+    backbone: str = "resnet50"
+    """A timm model name."""
+    ga: str = "cgnl"
+    """Global aggregation: none, psp, aspp, nonlocal, cgnl, cgnl_rbf."""
+    ld: str = "mask"
+    """Local distribution: none, mask, average, bilinear."""
+    order: str = "ga-ld"
+    """ga-ld, ld-ga, parallel, ga or ld (the paper's Fig. 3)."""
+    reduce: int = 2
+    """The aggregation runs at 1/reduce of the feature's resolution."""
+    channels: int = 512
+    """Width of the feature that the block works on."""
+    output_stride: Literal[8, 16, 32] = 8
+    """Pixels of the picture per pixel of the feature; 8 is the paper's, 16 is four times cheaper."""
+    skip: bool = False
+    """Also give the head the backbone's stride-4 feature (not in the paper; sharpens a stride-16 network)."""
+    aux: bool = True
+    """Train an auxiliary head on the stage before the last."""
+    pretrained: bool = False
+    """Start from timm's ImageNet weights (downloaded by timm on first use)."""
+    weights: Path | None = None
+    """Start the backbone from this file instead (.safetensors, timm's keys)."""
+
+    def __post_init__(self) -> None:
+        _require(self.channels >= 1, f"model.channels is {self.channels}; it must be at least 1")
+        _require(not (self.pretrained and self.weights), "give model.pretrained or model.weights, not both")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on, and how its pictures are augmented."""
+
+    name: str = "synthetic"
+    """camvid, folder or synthetic."""
+    root: Path | None = None
+    """The data set's folder (none for synthetic)."""
+    train_split: str = "train"
+    val_split: str = "val"
+    crop: tuple[int, int] = (512, 512)
+    """Height and width of a training crop, in pixels."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Smallest and largest random resize."""
+    flip: float = 0.5
+    """Chance of a mirrored picture."""
+    jitter: float = 0.0
+    """Strength of brightness, contrast and saturation changes, 0 to 1."""
+    workers: int = 2
+    """Loading processes for each device."""
+
+    def __post_init__(self) -> None:
+        _require(min(self.crop) >= 32, f"data.crop is {self.crop}; both sides must be at least 32 pixels")
+        low, high = self.scale
+        _require(0 < low <= high, f"data.scale is {self.scale}; it must be two positive numbers, the smaller first")
+        _require(0 <= self.flip <= 1, f"data.flip is {self.flip}; it is a chance between 0 and 1")
+        _require(0 <= self.jitter <= 1, f"data.jitter is {self.jitter}; it must lie between 0 and 1")
+        _require(self.workers >= 0, f"data.workers is {self.workers}; it must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Online hard example mining on the main output, plain cross-entropy on the auxiliary one."""
+
+    ohem: bool = True
+    threshold: float = 0.7
+    """Pixels whose true class gets more than this probability are left out ..."""
+    min_kept: int = 100_000
+    """... but at least this many stay, for each process and forward pass."""
+    aux_weight: float = 0.4
+    class_balance: float = 0.0
+    """Weigh a class by (median share / its share) to this power, over the training labels; 0 weighs none, 1 is the usual full weight."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.threshold <= 1, f"loss.threshold is {self.threshold}; it is a probability, above 0, at most 1")
+        _require(self.min_kept >= 0, f"loss.min_kept is {self.min_kept}; it must be 0 or more")
+        _require(0 <= self.class_balance <= 1, f"loss.class_balance is {self.class_balance}; it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Optim:
+    """SGD with the poly schedule: ``lr * (1 - step / steps) ** power``."""
+
+    lr: float = 0.01
+    head_lr: float = 1.0
+    """The learning rate of everything but the backbone, as a multiple of ``lr``."""
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    power: float = 0.9
+    warmup: int = 0
+    """Steps of linear warm-up."""
+    clip: float = 0.0
+    """Largest gradient norm; 0 does not clip."""
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, f"optim.lr is {self.lr}; it must be above 0")
+        _require(self.warmup >= 0, f"optim.warmup is {self.warmup}; it must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Train:
+    """One training run, whole."""
+
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    loss: Loss = field(default_factory=Loss)
+    optim: Optim = field(default_factory=Optim)
+    steps: int = 50_000
+    """Optimizer steps."""
+    batch: int = 8
+    """Pictures in a step, over all devices; what does not fit at once is accumulated."""
+    micro_batch: int = 0
+    """Pictures on a device at once; 0 takes batch / devices."""
+    seed: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+    compile: bool = False
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = 1
+    """Processes (one a GPU) on each machine."""
+    nodes: int = 1
+    """Machines, under torchrun or SLURM."""
+    log_every: int = 20
+    """Steps between lines in metrics.jsonl."""
+    val_every: int = 1000
+    """Steps between validations; 0 validates only at the end."""
+    save_every: int = 500
+    """Steps between saves of last.ckpt."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "devices", "nodes", "log_every", "save_every"):
+            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("micro_batch", "val_every"):
+            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must be 0 or more")
+
+
+def _require(right: bool, sentence: str) -> None:
+    if not right:
+        raise UserError(sentence)
+
+
+def to_json(config: Any) -> str:
+    """Write a config dataclass as JSON (paths as text)."""
+    return json.dumps(asdict(config), indent=2, default=str)
+
+
+def from_json(kind: type[T], text: str, where: str = "config") -> T:
+    """Read what :func:`to_json` wrote; an unknown key or a value of another type is a :class:`UserError`."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where} is not JSON: {error}") from None
+    return from_dict(kind, values, where)
+
+
+def from_dict(kind: type[T], values: Any, where: str = "config") -> T:
+    """Build a config dataclass from nested dictionaries, checking names and types as it goes."""
+    if not isinstance(values, dict):
+        raise UserError(f"{where} should hold named settings, found {type(values).__name__}")
+    hints = get_type_hints(kind)
+    names = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # T is a dataclass by construction
+    for name in values:
+        lookup(names, name, f"setting in {where}")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """Turn a JSON value into what the field's type asks for."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, where)
+    origin = get_origin(hint)
+    if origin is tuple and isinstance(value, list) and len(value) == len(get_args(hint)):
+        return tuple(_value(each, item, where) for each, item in zip(get_args(hint), value, strict=True))
+    if origin in (Union, types.UnionType):  # only "X | None" occurs
+        inner = next(each for each in get_args(hint) if each is not type(None))
+        return None if value is None else _value(inner, value, where)
+    if origin is Literal and value in get_args(hint):
+        return value
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise UserError(f"{where} is {value!r}, which is not {getattr(hint, '__name__', hint)}")

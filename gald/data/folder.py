@@ -1,0 +1,141 @@
+"""Your own pictures and label maps in folders.
+
+Layout, with ``labels`` or ``masks`` for the label maps, and any split names:
+
+    ROOT/SPLIT/images/NAME.jpg   ROOT/SPLIT/labels/NAME.png
+    ROOT/images/SPLIT/NAME.jpg   ROOT/labels/SPLIT/NAME.png
+    ROOT/images/NAME.jpg         ROOT/labels/NAME.png         (no splits: the one split is called "all")
+
+A label map may also be called ``NAME_label.png``, ``NAME_labelIds.png`` or ``NAME_mask.png``. It holds class ids (8-bit
+grey, or palette: the indices count) or, as RGB, the colours of the classes. ``ROOT/classes.txt`` (or .csv, .json; see
+:mod:`gald.data.classes`) names the classes; 255 is ignored unless it is a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gald.data.classes import FILES, Classes, read_classes
+from gald.data.pairs import Pair, Pairs, matched, pictures_in
+from gald.errors import UserError, lookup
+from gald.pictures import Color, open_picture, read_label
+
+ENDINGS = ("_label", "_labelIds", "_mask")
+MASKS = ("labels", "masks")
+
+
+def folder(root: Path, split: str) -> Pairs:
+    """Open a split of the layout that the module describes."""
+    if not root.is_dir():
+        raise UserError(f"the data folder {root} {'is a file' if root.exists() else 'does not exist'}")
+    found = _splits(root)
+    if not found:
+        raise UserError(f"{root} holds no pair of folders images/ and labels/ (nor SPLIT/images, nor images/SPLIT)")
+    image_folder, mask_folder = lookup(found, split, f"split of {root}")
+    images, masks = pictures_in(image_folder), _named(pictures_in(mask_folder))
+    file = next((root / name for name in FILES if (root / name).is_file()), None)
+    if file is None:
+        raise UserError(f"{root} has no classes.txt to name the classes; {_proposal(masks.values())}")
+    classes = read_classes(file)
+    return matched(images, masks, partial(_pairs, classes=classes, file=file))
+
+
+def splits(root: Path) -> list[str]:
+    """The splits that lie in ``root``."""
+    return list(_splits(root)) if root.is_dir() else []
+
+
+def _splits(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Name of each split and its two folders; nested layouts win over the flat one."""
+    for masks in MASKS:
+        outer = [(d.name, d / "images", d / masks) for d in sorted(root.iterdir()) if (d / masks).is_dir()]
+        inner = [(d.name, root / "images" / d.name, d) for d in sorted((root / masks).glob("*")) if d.is_dir()]
+        found = {name: (images, labels) for name, images, labels in outer or inner if images.is_dir()}
+        if found:
+            return found
+        if (root / "images").is_dir() and (root / masks).is_dir():
+            return {"all": (root / "images", root / masks)}
+    return {}
+
+
+def _named(masks: dict[str, Path]) -> dict[str, Path]:
+    """Drop the endings that labelling tools add to a picture's name."""
+    named: dict[str, Path] = {}
+    for stem, path in masks.items():
+        name = next((stem.removesuffix(ending) for ending in ENDINGS if stem.endswith(ending)), stem)
+        if name in named:
+            raise UserError(
+                f"{path.parent} holds two labels for {name!r}, {named[name].name} and {path.name}: keep one"
+            )
+        named[name] = path
+    return named
+
+
+def _pairs(pairs: list[Pair], classes: Classes, file: Path) -> Pairs:
+    return Pairs(pairs, classes.labels, classes.ignored, partial(_read, classes=classes, file=file))
+
+
+def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:
+    """Values of an id mask, or the ids of a colour mask's colours."""
+    codes = _codes(path)
+    if codes is None:
+        return read_label(path)
+    if not classes.colored:
+        raise UserError(f"label {path} is a colour picture and {file} gives no colours; {_proposal([path])}")
+    ids = {_code(label.color): label.id for label in classes.labels}
+    spare = next((value for value in classes.ignored if value not in ids.values()), None)
+    if spare is not None:
+        ids |= dict.fromkeys(map(_code, classes.ignored_colors), spare)
+    known = np.array(sorted(ids))
+    place = np.searchsorted(known, codes).clip(max=len(known) - 1)
+    if (known[place] != codes).any():
+        raise UserError(_unknown(path, file, codes, known[place] != codes))
+    return torch.from_numpy(np.array([ids[code] for code in known.tolist()], np.uint8)[place])
+
+
+def _unknown(path: Path, file: Path, codes: np.ndarray, wrong: np.ndarray) -> str:
+    y, x = np.argwhere(wrong)[0].tolist()
+    more = len(np.unique(codes[wrong])) - 1
+    others = f" (and {more} other unknown colours; were the edges smoothed by resizing?)" if more else ""
+    color = _rgb(int(codes[y, x]))
+    return f"label {path} has the colour {color} at (x, y) = ({x}, {y}){others}, which {file} does not list"
+
+
+def _codes(path: Path) -> np.ndarray | None:
+    """Colours as one number each (H, W), or None for a picture without colours of its own."""
+    picture = open_picture(path)
+    if picture.mode not in ("RGB", "RGBA") or picture.format == "JPEG":
+        return None
+    red, green, blue = (np.asarray(picture.getchannel(i), np.int64) for i in range(3))
+    return (red << 16) + (green << 8) + blue
+
+
+def _code(color: Color) -> int:
+    return (color[0] << 16) + (color[1] << 8) + color[2]
+
+
+def _rgb(code: int) -> Color:
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def _proposal(masks: Iterable[Path]) -> str:
+    """A class file to paste, from the values or colours of the first label maps."""
+    lines: dict[str, None] = {}
+    for path in list(masks)[:20]:
+        codes = _codes(path)
+        values = np.unique(read_label(path).numpy() if codes is None else codes).tolist()
+        lines |= dict.fromkeys(
+            " {} {} {}".format(*_rgb(value)) if codes is not None else str(value) for value in values
+        )
+    if len(lines) > 64:
+        return f"its first labels hold {len(lines)} values or colours, too many for classes: is this the right folder?"
+    named = {line: f"{i} class{i}{line}" if line[0] == " " else f"{line} class{line}" for i, line in enumerate(lines)}
+    shown = ["ignore 255" if line == "255" else name for line, name in named.items()]
+    return "to start from the values found, save these lines as classes.txt and name them:\n" + "\n".join(shown)

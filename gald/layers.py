@@ -1,0 +1,47 @@
+"""The few layers that every module here shares: a batch norm that survives one value, and registered upsampling."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that trains on a single value per channel (batch 1, 1x1 map) with its running statistics.
+
+    ``nn.BatchNorm2d`` raises there, which every pooled branch meets at batch 1 (PSP's 1x1 bin, ASPP's image pooling).
+    The test looks at static shapes and only in training, so evaluation, compile and export see the plain layer.
+    It stays an ``nn.BatchNorm2d``: ``SyncBatchNorm.convert_sync_batchnorm`` finds it.
+    """
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)
+
+
+def conv_norm(
+    channels: int, out_channels: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1, act: bool = True
+) -> nn.Sequential:
+    """Convolution without bias, padded to keep positions (output i is centred on input ``i * stride``), norm, ReLU."""
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
+    return nn.Sequential(conv, BatchNorm2d(out_channels), *([nn.ReLU()] if act else []))
+
+
+def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """Undo padded stride-2 convolutions: sample i of ``x`` lies on pixel ``i * stride``, bilinear between, edge beyond.
+
+    Resizing straight to ``size`` would stretch the map by up to ``stride - 1`` pixels at its right and lower edge
+    (``align_corners=True`` is exact only where ``size = stride * k + 1``). Needs ``x.shape[-2:] == ceil(size / stride)``.
+    """
+    height, width = size
+    grid = (stride * (x.shape[2] - 1) + 1, stride * (x.shape[3] - 1) + 1)
+    x = F.interpolate(x, grid, mode="bilinear", align_corners=True)
+    return F.pad(x, (0, width - grid[1], 0, height - grid[0]), mode="replicate")
+
+
+def resize(x: Float[Tensor, "b c i j"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """Bilinear resize between maps of one picture at two sizes (pixel centres kept, ``align_corners=False``)."""
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)

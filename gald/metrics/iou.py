@@ -1,0 +1,132 @@
+"""Mean intersection over union from one summed confusion matrix: the benchmarks' definition.
+
+Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010; Cityscapes, ADE20K and CamVid take the
+same: pixels are summed over the whole data set first, the ratio is taken last. A mean of ratios per image is another
+number (0.51 in place of 0.42 on the same maps), so no ratio here is averaged over images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float64, Int16, Int64, Integer
+from torch import Tensor
+from torchmetrics import Metric
+
+from gald.errors import UserError
+
+
+MOST_CLASSES = 32766  # labels and two marks (no label, outside) fit into an int16
+
+
+class LabelMetric(Metric):
+    """What the metrics on label maps share: class names, the ignored value, the check of both maps.
+
+    Args:
+        num_classes: K; the classes are the values 0 .. K-1.
+        names: one name a class, for the keys of ``compute()``; the class numbers if not given.
+        ignore_index: the value in the truth whose pixels are left out; not one of the classes.
+
+    Every state is a sum (``dist_reduce_fx="sum"``), so several processes, or metrics merged with ``merge_state``, give
+    exactly the numbers of one.
+
+    Raises:
+        UserError: too many classes; names that are too few, too many or not distinct; an ignored value that is a class.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    def __init__(self, num_classes: int, *, names: Sequence[str] | None = None, ignore_index: int = 255) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.names = tuple(names) if names is not None else tuple(str(each) for each in range(num_classes))
+        self.ignore_index = ignore_index
+        if not 1 <= num_classes <= MOST_CLASSES:
+            raise UserError(f"num_classes is {num_classes}, but must be from 1 to {MOST_CLASSES}")
+        if len(self.names) != num_classes:
+            raise UserError(
+                f"{len(self.names)} class names were given for {num_classes} classes; give one name a class"
+            )
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise UserError(
+                f"class name {twice[0]!r} stands for more than one class; results are kept by name, so rename one"
+            )
+        if 0 <= ignore_index < num_classes:
+            raise UserError(
+                f"ignore_index {ignore_index} is one of the {num_classes} classes; take a value that is not"
+            )
+
+    def add_counts(self, name: str, *shape: int) -> None:
+        """Add an int64 state of zeros that is summed over processes."""
+        self.add_state(name, torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def checked(
+        self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]
+    ) -> tuple[Int16[Tensor, "b h w"], Int16[Tensor, "b h w"], Bool[Tensor, "b h w"]]:
+        """Return both maps, and where the truth is not ignored (where it is, the returned truth holds a 0).
+
+        Raises:
+            UserError: a value that is no class; the sentence names it.
+        """
+        assert prediction.shape == target.shape, (prediction.shape, target.shape)
+        # int64 first: an ignored -100 would wrap around in a comparison with uint8
+        valid = target.long() != self.ignore_index
+        target = target.masked_fill(~valid, 0)
+        self._check("prediction", prediction, "is num_classes right?")
+        self._check("truth", target, "map the label file's values to train ids first")
+        # a quarter of the memory traffic of int64: all that follows takes half the time
+        return prediction.short(), target.short(), valid
+
+    def _check(self, which: str, labels: Integer[Tensor, "b h w"], advice: str) -> None:
+        for value in (extreme.item() for extreme in torch.aminmax(labels)):
+            if not 0 <= value < self.num_classes:
+                raise UserError(
+                    f"the {which} holds the value {value}, but the classes are 0 to {self.num_classes - 1} "
+                    f"and only the truth may hold the ignored value {self.ignore_index}; {advice}"
+                )
+
+    def count(self, labels: Integer[Tensor, "b h w"], where: Bool[Tensor, "b h w"]) -> Int64[Tensor, " k"]:
+        """Count the pixels of each class among those marked in ``where``."""
+        return torch.bincount(labels[where], minlength=self.num_classes)
+
+    def report(self, mean: str, each: str, values: Float64[Tensor, " k"]) -> dict[str, float]:
+        """Return ``{mean: ..., "each/NAME": ...}``; NaN says "no such pixel anywhere" and is left out of the mean."""
+        per_class = zip(self.names, values.tolist(), strict=True)
+        return {mean: values.nanmean().item(), **{f"{each}/{name}": value for name, value in per_class}}
+
+
+def ratio(part: Int64[Tensor, "*n"], whole: Int64[Tensor, "*m"]) -> Float64[Tensor, "*n"]:
+    """Divide counts, in float64 (they broadcast); 0 / 0 is NaN, the mark of an absent class."""
+    return part.double() / whole.double()
+
+
+class MeanIoU(LabelMetric):
+    """Intersection over union of each class, and its mean over the classes that occur in truth or prediction.
+
+    ``compute()`` returns ``"miou"``, ``"pixel_accuracy"`` and ``"iou/NAME"``, all in [0, 1]. A class without a pixel in
+    truth and prediction is NaN. ``confusion`` is the (K, K) int64 matrix, rows truth, columns prediction.
+    """
+
+    confusion: Tensor
+
+    def __init__(self, num_classes: int, *, names: Sequence[str] | None = None, ignore_index: int = 255) -> None:
+        super().__init__(num_classes, names=names, ignore_index=ignore_index)
+        self.add_counts("confusion", num_classes, num_classes)
+
+    def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
+        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        prediction, target, valid = self.checked(prediction, target)
+        classes = self.num_classes
+        cell = (target.int() * classes + prediction).masked_fill(~valid, classes**2)
+        self.confusion += torch.bincount(cell.flatten(), minlength=classes**2 + 1)[:-1].reshape(classes, classes)
+
+    def compute(self) -> dict[str, float]:
+        """Return the ratios of everything seen since the last ``reset()``."""
+        hit = self.confusion.diagonal()
+        union = self.confusion.sum(0) + self.confusion.sum(1) - hit
+        values = self.report("miou", "iou", ratio(hit, union))
+        return {"pixel_accuracy": ratio(hit.sum(), self.confusion.sum()).item(), **values}

@@ -1,0 +1,65 @@
+"""Named runs. A recipe is a function that returns filled settings and says what they reach, and on what that was run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gald.config import Data, Loss, Model, Optim, Train
+
+
+def synthetic() -> Train:
+    """A small network on the drawn street scenes; minutes on two cores, nothing to download.
+
+    For trying the commands, not for a result: the backbone starts from random weights.
+    """
+    return Train(
+        model=Model(backbone="resnet10t", channels=64, output_stride=8),
+        data=Data(name="synthetic", crop=(96, 192), scale=(0.75, 1.5)),
+        loss=Loss(min_kept=20_000),
+        optim=Optim(lr=0.05),
+        steps=300,
+        batch=8,
+        val_every=100,
+        save_every=50,
+    )
+
+
+def camvid_lite0() -> Train:
+    """EfficientNet-Lite0 with CGNL and LD on CamVid at 360x480, for a CPU: stride 16, a stride-4 skip, bf16.
+
+    Give the backbone's ImageNet weights by ``--model.weights FILE``, or ``--model.pretrained`` where timm may download.
+    """
+    return Train(
+        model=Model(backbone="tf_efficientnet_lite0", channels=128, output_stride=16, skip=True),
+        data=Data(name="camvid", crop=(288, 384), scale=(0.5, 2.0), jitter=0.3),
+        loss=Loss(threshold=0.7, min_kept=100_000, class_balance=0.5),
+        optim=Optim(lr=0.03, head_lr=2.0, weight_decay=1e-4, warmup=50),
+        steps=2400,
+        batch=8,
+        precision="bf16-mixed",
+        channels_last=True,
+        val_every=400,
+        save_every=50,
+    )
+
+
+def camvid_r50() -> Train:
+    """ResNet-50 at stride 8 with the paper's settings (SGD 0.9, lr 0.01, poly 0.9, OHEM) on CamVid.
+
+    The seed paper reports no CamVid number. Not run yet; meant for a GPU of 16 GB.
+    """
+    return Train(
+        model=Model(backbone="resnet50", pretrained=True),
+        data=Data(name="camvid", crop=(360, 480), scale=(0.5, 2.0)),
+        optim=Optim(lr=0.01, weight_decay=5e-4),
+        steps=10_000,
+        batch=8,
+        precision="bf16-mixed",
+    )
+
+
+RECIPES: dict[str, Callable[[], Train]] = {
+    "synthetic": synthetic,
+    "camvid_lite0": camvid_lite0,
+    "camvid_r50": camvid_r50,
+}

@@ -1,0 +1,172 @@
+"""The GALD block: its orders, what it builds, where its maps lie, and the modules that a user brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from gald.aggregation import AGGREGATORS
+from gald.block import GALD, ORDERS
+from gald.distribution import DISTRIBUTORS
+from gald.errors import UserError
+
+
+@pytest.fixture
+def untyped() -> Iterator[None]:
+    """No shape checks: neither dynamo nor symbolic sizes go through isinstance(x, Float[...]) and isinstance(n, int)."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+class Times(nn.Module):
+    """A module as users bring them."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("ga", AGGREGATORS)
+@pytest.mark.parametrize("ld", DISTRIBUTORS)
+def test_every_order_with_every_part(order: str, ga: str, ld: str):
+    torch.manual_seed(0)
+    block = GALD(16, ga, ld, order)
+    assert block.out_channels == (32 if order == "parallel" else 16)
+    for batch, size in [(1, (1, 1)), (2, (2, 5)), (1, (13, 24))]:
+        x = torch.randn(batch, 16, *size, requires_grad=True)
+        y = block(x)
+        assert y.shape == (batch, block.out_channels, *size)
+        y.sum().backward()
+        assert x.grad is not None
+        assert x.grad.isfinite().all()
+    assert all(parameter.grad is not None for parameter in block.parameters())  # nothing is built for nothing
+
+
+def test_the_orders_by_hand():
+    """GA doubles, LD adds half; powers of two, so that equality is exact."""
+    x = torch.randn(2, 4, 5, 6)
+    expected = {
+        "ga-ld": 3 * x,
+        "ld-ga": 3 * x,
+        "parallel": torch.cat([2 * x, 1.5 * x], dim=1),
+        "ga": 2 * x,
+        "ld": 1.5 * x,
+    }
+    assert expected.keys() == ORDERS.keys()
+    for order, y in expected.items():
+        assert torch.equal(GALD(4, Times(2), Times(1.5), order, reduce=1)(x), y)
+
+
+def test_the_order_matters():
+    """Aggregating first and distributing first differ: a GA that squares, an LD that adds one."""
+    square, increment = nn.Identity(), nn.Identity()
+    square.forward = lambda x: x * x  # type: ignore[method-assign]
+    increment.forward = lambda x: x + 1  # type: ignore[method-assign]
+    x = torch.randn(1, 4, 3, 3)
+    torch.testing.assert_close(GALD(4, square, increment, "ga-ld")(x), x * x + 1)
+    torch.testing.assert_close(GALD(4, square, increment, "ld-ga")(x), (x + 1) ** 2)
+
+
+def test_equation_2_in_the_block():
+    block, seen = GALD(16, "psp").eval(), {}
+    block.ga.register_forward_hook(lambda _module, _inputs, y: seen.update(ga=y))
+    block.ld.register_forward_hook(lambda _module, inputs, _y: seen.update(aggregated=inputs[0]))
+    block.ld.mask.register_forward_hook(lambda _module, _inputs, y: seen.update(mask=y))
+    y = block(torch.randn(1, 16, 13, 24))
+    assert seen["ga"].shape == (1, 16, 7, 12)  # half the size
+    assert seen["aggregated"].shape == seen["mask"].shape == (1, 16, 13, 24)
+    torch.testing.assert_close(y, seen["mask"] * seen["aggregated"] + seen["aggregated"])
+
+
+@pytest.mark.parametrize("reduce", [1, 2, 4, 8])
+def test_one_strided_convolution_for_each_halving(reduce: int):
+    block, seen = GALD(8, "cgnl", "none", reduce=reduce), []
+    block.ga.register_forward_hook(lambda _module, _inputs, y: seen.append(y.shape[2:]))
+    assert block(torch.randn(1, 8, 33, 20)).shape == (1, 8, 33, 20)
+    assert seen == [(-(-33 // reduce), -(-20 // reduce))]
+    convolutions = [layer for layer in block.down.modules() if isinstance(layer, nn.Conv2d)]
+    assert 2 ** len(convolutions) == reduce
+
+
+@pytest.mark.parametrize("size", [17, 16])
+def test_the_reduced_map_lies_where_it_came_from(size: int):
+    """Reading each second pixel as it is, a ramp comes back as itself up to the last pixel of an even side."""
+    block = GALD(1, Times(1.0), "none").eval()
+    convolution = block.down.get_parameter("0.0.weight")
+    convolution.data.zero_()[0, 0, 1, 1] = 1
+    ramp = torch.arange(size).float().expand(1, 1, size, size)
+    last = size - size % 2  # beyond the last sample there is nothing to interpolate with
+    torch.testing.assert_close(block(ramp)[..., : last - 1], ramp[..., : last - 1], rtol=1e-4, atol=1e-4)
+    assert (block(ramp) - ramp).abs().max() < (1e-3 if size % 2 else 1.001)
+
+
+@pytest.mark.parametrize(
+    ("order", "absent"), [("ga", "ld"), ("ld", "ga"), ("ld", "down")], ids=["ga-no-ld", "ld-no-ga", "ld-no-down"]
+)
+def test_what_an_order_does_not_use_is_not_built(order: str, absent: str):
+    assert not list(GALD(16, "psp", "mask", order).get_submodule(absent).parameters())
+    assert not list(GALD(16, "none").down.parameters())  # nothing to reduce for
+
+
+def test_a_module_of_the_user():
+    mine = Times(0.5)
+    block = GALD(16, ga=mine, ld="none")
+    assert block.ga is mine
+    assert block(torch.randn(2, 16, 7, 7)).shape == (2, 16, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"ga": "cgnll"}, "unknown global aggregation 'cgnll'; did you mean 'cgnl'"),
+        ({"ld": "masks"}, "unknown local distribution 'masks'; did you mean 'mask'"),
+        ({"order": "gald"}, "unknown order 'gald'; did you mean .*'ga-ld'"),
+        ({"reduce": 3}, "power of two .*, got 3"),
+        ({"reduce": 0}, "got 0"),
+        ({"channels": 12}, "divisible by groups"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(arguments: dict[str, object], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        GALD(**{"channels": 16, **arguments})  # type: ignore[arg-type]
+
+
+def test_weights_travel_by_name():
+    torch.manual_seed(0)
+    first, second = GALD(16).eval(), GALD(16).eval()
+    second.load_state_dict(first.state_dict())
+    x = torch.randn(1, 16, 9, 9)
+    assert torch.equal(first(x), second(x))
+
+
+@pytest.mark.parametrize("order", ["ga-ld", "parallel"])
+def test_exports_with_a_free_size(order: str, untyped: None):
+    torch.manual_seed(0)
+    block = GALD(8, "psp", order=order).eval()
+    exported = torch.export.export(
+        block, (torch.randn(1, 8, 36, 43),), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},)
+    ).module()
+    for size in [(29, 40), (49, 33), (64, 64)]:
+        x = torch.randn(1, 8, *size)
+        torch.testing.assert_close(exported(x), block(x))
+
+
+def test_compiles_with_the_default_compiler(untyped: None):
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    block = GALD(8).eval()
+    compiled = torch.compile(block, fullgraph=True, dynamic=True)
+    with torch.no_grad():
+        for size in [(20, 27), (33, 18)]:
+            x = torch.randn(1, 8, *size)
+            torch.testing.assert_close(compiled(x), block(x), rtol=1e-4, atol=1e-5)
