@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from gald.config import Train, from_json, to_json
 from gald.data.pairs import Label
 from gald.errors import UserError
+from gald.files import write_whole
 
 FORMAT = "gald-1"
 
@@ -55,25 +55,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     buffer = io.BytesIO()
     torch.save({**about, "weights": checkpoint.weights, "optimizer": checkpoint.optimizer}, buffer)
     write_whole(path, buffer.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step; on a full disk or a read-only folder what was there stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # the folder itself is gone or not a folder: the first error says so
-        kept = "; the previous file is untouched" if path.is_file() else ""
-        raise UserError(f"can't write {path}: {error.strerror or error}{kept}") from error
 
 
 def load(path: Path) -> Checkpoint:

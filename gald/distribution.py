@@ -6,8 +6,8 @@ F_GALD = M * F_GA + F_GA          (2)
 
 One map M per channel says where the pattern that was aggregated belongs. M is registered: what the mask reads around a
 pixel comes back to that pixel. The centroid of what a pixel's M reads (symmetric kernels, ratio 8) is within 1 pixel of
-it, and within 5 in the last 8 pixels, where the border cuts off one side; the released code pads nothing and is off by 7
-to 9 pixels there. Each class holds its mask as ``mask``: a forward hook on it sees M, ``(B, C, H, W)`` in (0, 1).
+it, and within 5 in the last 8 pixels, where the border cuts off one side; the released code pads nothing and is off by
+7 to 9 pixels there. Each class holds its mask as ``mask``: a forward hook on it sees M, ``(B, C, H, W)`` in (0, 1).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class _AverageMask(_CellMask):
 
 
 class _BilinearMask(_CellMask):
-    """Bilinear shrinking by a whole number: the middle pixel of a cell, or the mean of its middle four (even ratio)."""
+    """Bilinear shrinking by a whole factor: a cell's middle pixel, or the mean of the middle four (even ratio)."""
 
     def __init__(self, ratio: int) -> None:
         super().__init__(ratio)

@@ -10,8 +10,8 @@ import colorsys
 import secrets
 import struct
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -31,12 +31,11 @@ Color = tuple[int, int, int]
 def open_picture(path: Path) -> Image.Image:
     """Decode a file whole, as it is stored: no EXIF turn, no change of mode. Raises :class:`UserError`."""
     try:
-        with warnings.catch_warnings():  # Pillow warns from 89 megapixels on; the limit here is ours
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _quiet():
             image: Image.Image = Image.open(BytesIO(path.read_bytes()))  # so that no failure leaves the file open
-        if image.width * image.height > MAX_PIXELS:
-            raise UserError(_too_large(path, f"{image.width}x{image.height}"))
-        image.load()
+            if image.width * image.height > MAX_PIXELS:
+                raise UserError(_too_large(path, f"{image.width}x{image.height}"))
+            image.load()
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Image.DecompressionBombError:
@@ -52,6 +51,14 @@ def open_picture(path: Path) -> Image.Image:
     return image
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Pillow's warnings: on size from 89 megapixels on, and on broken EXIF, without a file name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _too_large(path: Path, size: str) -> str:
     return f"{path} is too large ({size} pixels, at most {MAX_PIXELS // 10**6} megapixels): cut it into tiles"
 
@@ -63,24 +70,13 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
     colours as stored, as most training pipelines do). 32-bit pictures have no agreed range and are refused.
     """
     image = open_picture(path)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image, path)
-    try:
-        upright = ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block is no reason to lose a good picture, and Pillow raises many kinds
-        upright = image
-    return torch.from_numpy(np.array(_rgb(upright, path))).permute(2, 0, 1).contiguous()
-
-
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # the same colours, without Pillow's warning
-    try:
-        return image.convert("RGB")
-    except ValueError:
-        raise UserError(
-            f"{path} has the colour mode {image.mode}, which has no plain way to RGB: save it as RGB"
-        ) from None
+    with _quiet():
+        with suppress(Exception):  # a broken EXIF block is no reason to lose a good picture; Pillow raises many kinds
+            image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            image = _eight_bits(image, path)
+        pixels = np.array(image.convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
@@ -112,7 +108,9 @@ def _not_ids(mode: str) -> str:
 
 def swaps_sides(path: Path) -> bool:
     """Whether the picture's EXIF tag turns it by 90 degrees."""
-    return int(open_picture(path).getexif().get(ORIENTATION, 1)) >= 5
+    image = open_picture(path)
+    with _quiet():
+        return int(image.getexif().get(ORIENTATION, 1)) >= 5
 
 
 def write_bytes(data: bytes, path: Path) -> None:

@@ -30,9 +30,10 @@ from torch.utils.tensorboard import SummaryWriter
 from gald import checkpoint
 from gald.config import Train, to_json
 from gald.data.pairs import Pairs
-from gald.data.stream import Stream, positions
+from gald.data.stream import Stream, mix, positions
 from gald.errors import UserError
 from gald.evaluation import measure
+from gald.files import write_whole
 from gald.precision import depthwise_in_float
 from gald.progress import Bar
 
@@ -179,11 +180,12 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
             rate = learning_rate(config, run.step)
             for group in run.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
-            torch.manual_seed(config.seed * 1_000_003 + run.step * 1009 + fabric.global_rank)  # dropout
             losses, names = {}, []
             for micro in range(per_step):
                 batch = next(batches)
                 names += batch["name"]
+                # for dropout; after the batch is there, for loading draws from the same generator
+                torch.manual_seed(mix(config.seed, run.step, micro, fabric.global_rank))
                 with fabric.no_backward_sync(run.model, enabled=micro < per_step - 1):
                     terms = loss_of(run.model(images_of(batch, config)), batch)
                     fabric.backward(terms["loss"] / per_step)
@@ -382,7 +384,7 @@ class Log:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.path = run.out / "metrics.jsonl"
-        checkpoint.write_whole(run.out / "config.json", to_json(run.config).encode())
+        write_whole(run.out / "config.json", to_json(run.config).encode())
         self._forget_after(run.step)
         self.board = SummaryWriter(run.out, purge_step=run.step)
         self.begun = time.time()
@@ -391,7 +393,7 @@ class Log:
         """Drop the lines that a killed run wrote past its last checkpoint."""
         if self.path.is_file():
             lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= step]
-            checkpoint.write_whole(self.path, "".join(line + "\n" for line in lines).encode())
+            write_whole(self.path, "".join(line + "\n" for line in lines).encode())
 
     def train(self, means: dict[str, float], rate: float, speed: float) -> None:
         """One line of training."""

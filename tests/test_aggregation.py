@@ -41,7 +41,7 @@ def features(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 1) -> 
 
 @pytest.fixture
 def untyped() -> Iterator[None]:
-    """No shape checks: neither dynamo nor symbolic sizes go through isinstance(x, Float[...]) and isinstance(n, int)."""
+    """No shape checks: dynamo doesn't trace isinstance(x, Float[...]), and a symbolic size is no int."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -76,11 +76,11 @@ def test_pictures_do_not_mix_in_evaluation(part: Callable[[int], nn.Module]):
 @every_part
 def test_every_parameter_learns(part: Callable[[int], nn.Module]):
     module = awake(part(16)).double()
-    (module(features(2, 16, 9, 11)) * features(2, 16, 9, 11, seed=2)).sum().backward()
+    (module(features(2, 16, 9, 11).requires_grad_()) * features(2, 16, 9, 11, seed=2)).sum().backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        # the gradient of a constant direction is rounding, 1e-15; CGNL's p and g get 1e-6 and less, honestly
+        # a parameter that can't matter gets rounding, 1e-15; CGNL's p and g get very little, honestly
         assert parameter.grad.abs().max() > 1e-11, name
 
 
@@ -140,18 +140,19 @@ def test_compiles_as_one_graph_of_any_size(part: Callable[[int], nn.Module], unt
 def test_exports_with_a_free_size(part: Callable[[int], nn.Module], untyped: None):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    module = awake(part(8)).eval()
-    example = features(1, 8, 20, 27, dtype=torch.float32)
+    module = awake(part(16)).eval()
+    example = features(1, 16, 20, 27, dtype=torch.float32)
     exported = torch.export.export(module, (example,), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},))
     program = torch.onnx.export(exported, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
     name = session.get_inputs()[0].name
     with torch.no_grad():
         for size in [(13, 24), (33, 17), (40, 48)]:
-            x = features(1, 8, *size, dtype=torch.float32)
+            x = features(1, 16, *size, dtype=torch.float32)
             expected = module(x)
             torch.testing.assert_close(exported.module()(x), expected)
-            np.testing.assert_allclose(session.run(None, {name: x.numpy()})[0], expected, rtol=1e-4, atol=1e-4)
+            # a size that was frozen into the graph shows as 0.2 and more; float32 in cgnl_rbf's norm as 2e-4
+            np.testing.assert_allclose(session.run(None, {name: x.numpy()})[0], expected, rtol=1e-3, atol=1e-3)
 
 
 # ------------------------------------------------------------------------------------ the mathematics, written out
@@ -268,7 +269,7 @@ def test_nonlocal_starts_as_the_identity():
 def test_aspp_without_its_image_reaches_exactly_its_dilation():
     module = awake(ASPP(4, dilations=(2, 5))).double().eval()
     module.fuse.get_parameter("0.weight").data[:, -2:] = 0  # deaf to the picture's mean
-    x = features(1, 4, 1, 21).requires_grad_()
+    x = features(16, 4, 1, 21).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[..., 10].sum(), x)
     heard = gradient.abs().amax((0, 1, 2)).nonzero().flatten() - 10
     assert heard.tolist() == [-5, -2, 0, 2, 5]
@@ -293,7 +294,7 @@ def test_cgnl_keeps_only_the_sign_of_its_scalar(monkeypatch: pytest.MonkeyPatch)
 def test_only_the_other_forms_teach_p_and_g():
     def share(module: nn.Module) -> float:
         module.double()
-        (module(features(2, 64, 24, 24)) * features(2, 64, 24, 24, seed=2)).sum().backward()
+        (module(10 * features(2, 64, 24, 24)) * features(2, 64, 24, 24, seed=2)).sum().backward()
         norms = {name: module.get_parameter(f"{name}.weight").grad.norm().item() for name in "tpg"}
         return min(norms["p"], norms["g"]) / norms["t"]
 
@@ -313,8 +314,7 @@ def test_cgnl_does_not_overflow(build: Callable[[int], CGNL], dtype: torch.dtype
     x = (20 * features(1, 64, 96, 96, dtype=torch.float32)).requires_grad_()
     with torch.autocast("cpu", dtype=dtype):
         y = module(x)
-        products = module._products(module.p(x).float(), module.g(x).float())
-    assert products.abs().max() > 1e6
+    assert module._products(module.p(x), module.g(x)).max() > 1e6
     assert y.isfinite().all()
     y.square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())

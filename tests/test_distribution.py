@@ -39,8 +39,7 @@ def test_the_mask_by_hand():
     norm = (1 + 1e-5) ** -0.5
     mask = module.mask(torch.full((1, 1, 65, 65), 2.0))
     inside = 2 * (9 * 0.01 * norm) ** 3
-    corner = 2 * (0.01 * norm) ** 3 * ((2 * 2 + 3 + 3) + (2 * 3 + 9)) ** 0  # worked out below
-    # one axis, 0/1 counts: the first cell of layer 1 sees 2 pixels, others 3; of layer 2: 2 + 3; of layer 3: 5 + 9
+    # along an axis the first cell of layer 1 sees 2 pixels, the others 3; that of layer 2 sees 2 + 3, of layer 3 5 + 9
     corner = 2 * (0.01 * norm) ** 3 * (5 + 9) ** 2
     assert mask[0, 0, 32, 32].item() == pytest.approx(torch.sigmoid(torch.tensor(inside)).item(), abs=1e-6)
     assert mask[0, 0, 0, 0].item() == pytest.approx(torch.sigmoid(torch.tensor(corner)).item(), abs=1e-6)

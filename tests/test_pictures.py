@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -86,12 +87,12 @@ def test_sizes_from_one_pixel_to_a_long_strip(tmp_path: Path, size: tuple[int, i
 
 
 def test_a_picture_beyond_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    Image.new("1", (14000, 14000)).save(tmp_path / "huge.png")
-    with pytest.raises(UserError, match=r"huge\.png is too large \(14000x14000 pixels, at most 170 megapixels\)"):
-        read_image(tmp_path / "huge.png")
-    Image.new("1", (20000, 20000)).save(tmp_path / "huge.png")
-    with pytest.raises(UserError, match=r"huge\.png is too large"):
-        read_image(tmp_path / "huge.png")
+    data = picture(tmp_path / "huge.png").read_bytes()
+    for side in (13100, 14000):  # the second is over Pillow's own limit
+        header = data[12:16] + side.to_bytes(4, "big") * 2 + data[24:29]
+        (tmp_path / "huge.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
+        with pytest.raises(UserError, match=r"huge\.png is too large .*at most 170 megapixels"):
+            read_image(tmp_path / "huge.png")
 
 
 def test_half_a_file_is_named(tmp_path: Path) -> None:
@@ -114,19 +115,13 @@ def test_what_is_no_picture(tmp_path: Path, content: bytes, sentence: str) -> No
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.png does not exist"):
         read_image(tmp_path / "a.png")
-    with pytest.raises(UserError, match="cannot read the picture .*directory"):
+    with pytest.raises(UserError, match=r"cannot read the picture .*directory"):
         read_image(tmp_path)
 
 
 def test_float_pictures_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=r"a\.tif is a 32-bit picture \(mode F\)"):
-        read_image(tmp_path / "a.tif")
-
-
-def test_colour_spaces_without_a_way_to_rgb_are_refused(tmp_path: Path) -> None:
-    Image.new("LAB", (4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(UserError, match=r"a\.tif has the colour mode LAB"):
         read_image(tmp_path / "a.tif")
 
 

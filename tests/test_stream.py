@@ -76,9 +76,7 @@ def test_the_accelerators_random_state_is_untouched(data: Pairs) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # fork beside threads, from Python 3.12
 def test_workers_change_nothing(data: Pairs) -> None:
     turns = positions(2, 5, batch=4, rank=0, world=1, micro_batch=2)
-    alone, helped = (
-        list(DataLoader(stream(data), batch_sampler=turns, num_workers=workers)) for workers in (0, 2)
-    )
+    alone, helped = (list(DataLoader(stream(data), batch_sampler=turns, num_workers=workers)) for workers in (0, 2))
     assert len(alone) == len(helped) == 6
     for one, two in zip(alone, helped, strict=True):
         assert one["name"] == two["name"]

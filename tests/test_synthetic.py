@@ -42,7 +42,7 @@ def test_any_size_and_any_number_of_classes(size: tuple[int, int], classes: int)
 
 @pytest.mark.parametrize("classes", [8, 16])
 def test_every_class_occurs(classes: int) -> None:
-    data = synthetic(classes=classes, size=(64, 128))
+    data = synthetic(classes=classes, size=(64, 128), length=80)
     seen = torch.stack([torch.bincount(data.mask(i).flatten(), minlength=classes) for i in range(len(data))]).sum(0)
     assert (seen > 0).all()
     small = [seen[ids(data)[name]] / seen.sum() for name in ("pole", "sign", "person")]
@@ -55,23 +55,23 @@ def test_a_loop_over_the_set_ends() -> None:
 
 def test_twins_look_alike() -> None:
     """Colour and grain of road and water (building and wall) do not tell them apart, in a picture or over the set."""
-    data = synthetic(classes=11, length=120)
+    data = synthetic(classes=11, length=60, size=(64, 128))
     for one, two in (("road", "water"), ("building", "wall")):
         means, grains = [], []
         for i in range(len(data)):
             image, mask = data.image(i).float(), data.mask(i)
             parts = [image[:, mask == ids(data)[name]] for name in (one, two)]
-            if min(part.shape[1] for part in parts) > 500:
+            if min(part.shape[1] for part in parts) > 200:
                 means.append(parts[0].mean(1) - parts[1].mean(1))
                 grains.append(parts[0].std(1) - parts[1].std(1))
-        assert len(means) > 60
+        assert len(means) > 25
         assert torch.stack(means).mean(0).abs().max() < 1.5
         assert torch.stack(grains).mean(0).abs().max() < 1.5
 
 
 def test_the_sky_tells_which_half_of_the_ground_is_water() -> None:
-    data = synthetic(classes=11, length=60)
-    columns = torch.arange(256).float().expand(128, -1)
+    data = synthetic(classes=11, length=40, size=(64, 128))
+    columns = torch.arange(128).float().expand(64, -1)
     warm = []
     for i in range(len(data)):
         image, mask = data.image(i).float(), data.mask(i)
@@ -79,23 +79,21 @@ def test_the_sky_tells_which_half_of_the_ground_is_water() -> None:
         water, road = (columns[mask == ids(data)[name]].mean() for name in ("water", "road"))
         warm.append(bool(sky[0] > sky[2]))
         assert warm[-1] == bool(water > road)
-    assert 15 < sum(warm) < 45
+    assert 8 < sum(warm) < 32
 
 
 def test_the_sun_tells_which_houses_are_buildings() -> None:
-    data = synthetic(classes=11, length=60)
-    columns = torch.arange(256).float().expand(128, -1)
+    data = synthetic(classes=11, length=40, size=(64, 128))
+    columns = torch.arange(128).float().expand(64, -1)
     left = []
     for i in range(len(data)):
         image, mask = data.image(i).float(), data.mask(i)
-        blue = image[2] - image[0].clamp(max=230) + image.mean(0)
-        light = image.mean(0)[:30] * (mask[:30] == ids(data)["sky"])
-        sun = columns[:30][light > 235].mean()
-        assert blue.isfinite().all()
+        light = image.mean(0) * (mask == ids(data)["sky"])
+        sun = columns[light > 225].mean()
         building, wall = (columns[mask == ids(data)[name]].mean() for name in ("building", "wall"))
-        left.append(bool(sun < 128))
+        left.append(bool(sun < 64))
         assert left[-1] == bool(building < wall)
-    assert 15 < sum(left) < 45
+    assert 8 < sum(left) < 32
 
 
 def test_what_cannot_be_drawn() -> None:

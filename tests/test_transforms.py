@@ -44,7 +44,7 @@ def test_training_gives_plain_tensors_of_the_crops_size() -> None:
 def test_at_scale_one_a_crop_is_a_window() -> None:
     image, mask = plain(9, 11)
     corners = set()
-    for seed in range(40):
+    for seed in range(120):
         torch.manual_seed(seed)
         out = transforms.train((7, 8), scale=(1.0, 1.0), flip=0.0)(sample(9, 11))
         corners |= {
@@ -95,16 +95,16 @@ def test_picture_and_mask_stay_registered(factor: float) -> None:
         places = torch.arange(size[axis]).float()
         light = (out["image"][0].float() / 200).sum(1 - axis)
         area = (out["mask"] == 1).float().sum(1 - axis)
-        assert (light * places).sum() / light.sum() == pytest.approx((area * places).sum() / area.sum(), abs=0.15)
-        assert area.sum() == pytest.approx(float(disc.sum()) * factor**2, rel=0.03)
+        centres = [float((each * places).sum() / each.sum()) for each in (light, area)]
+        # at exactly 0.5 the nearest source pixel is a tie, which rounds up: a quarter of an output pixel
+        assert centres[0] == pytest.approx(centres[1], abs=0.26 if factor == 0.5 else 0.2)
+        assert float(area.sum()) == pytest.approx(float(disc.sum()) * factor**2, rel=0.03)
 
 
 def test_the_factor_is_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     side = transforms.ScaleCrop._side
-    monkeypatch.setattr(
-        transforms.ScaleCrop, "_side", staticmethod(lambda *args: seen.append(args[2]) or side(*args))
-    )
+    monkeypatch.setattr(transforms.ScaleCrop, "_side", staticmethod(lambda *args: seen.append(args[2]) or side(*args)))
     torch.manual_seed(0)
     for _ in range(600):
         transforms.ScaleCrop((2, 2), (0.5, 2.0))(sample(3, 3))
@@ -139,11 +139,11 @@ def test_only_torchs_generator_decides() -> None:
     augment = transforms.train((8, 8), jitter=0.2)
     torch.manual_seed(3)
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002  # the old global state must not matter
+    np.random.seed(1)  # the old global state must not matter
     first = augment(sample(20, 20))
     torch.manual_seed(3)
     random.seed(2)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     second = augment(sample(20, 20))
     assert torch.equal(first["image"], second["image"])
     assert torch.equal(first["mask"], second["mask"])

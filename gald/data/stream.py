@@ -34,17 +34,17 @@ class Stream(Dataset[Sample]):
         return int(self._order[place])
 
     def _permutation(self, epoch: int) -> Tensor:
-        return torch.randperm(self.length, generator=torch.Generator().manual_seed(_mix(self.seed, 0, epoch)))
+        return torch.randperm(self.length, generator=torch.Generator().manual_seed(mix(self.seed, 0, epoch)))
 
     def __getitem__(self, position: int) -> Sample:
         sample = self.data[self.index(position)]
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also reset the accelerator's generators, which dropout draws from
-            torch.default_generator.manual_seed(_mix(self.seed, 1, position))
+            torch.default_generator.manual_seed(mix(self.seed, 1, position))
             return self.transform(sample)
 
 
-def _mix(*numbers: int) -> int:
+def mix(*numbers: int) -> int:
     """One well mixed 64-bit seed from several numbers (neighbouring seeds of a generator are not independent)."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 

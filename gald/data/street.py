@@ -39,6 +39,8 @@ TEXTURE = {
     "pavement": 10,
 }  # noise, 0-255
 
+Point = tuple[float | int, float | int]  # (x, y) in pixels
+
 
 class Scene:
     """One picture in the making: colours and train ids are drawn side by side."""
@@ -72,7 +74,7 @@ class Scene:
         red, green, blue = (color + self.rng.integers(-spread, spread + 1, 3)).clip(0, 255).tolist()
         return red, green, blue
 
-    def _shape(self, kind: str, place: list[tuple[float, float]], name: str, color: Color) -> None:
+    def _shape(self, kind: str, place: list[Point], name: str, color: Color) -> None:
         while name not in self.ids:
             name = INSTEAD[name]
         for pen, fill in zip(self.pens, (color, self.ids[name]), strict=True):
@@ -100,7 +102,7 @@ class Scene:
 
     def _vegetation(self) -> None:
         for _ in range(int(self.rng.integers(1, 4))):
-            x, y = self._between(0, 1) * self.width, self.horizon * self._between(0.8, 1.0)
+            x, y = self._between(0.0, 1.0) * self.width, self.horizon * self._between(0.8, 1.0)
             for _ in range(4):
                 left, top = x + self.rng.normal(0, 0.03) * self.width, y + self.rng.normal(0, 0.04) * self.height
                 radius = self._between(0.04, 0.1) * self.height

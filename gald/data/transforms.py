@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from gald.data.pairs import IGNORE, Sample
 
-FILL = {tv_tensors.Image: (124, 116, 104), tv_tensors.Mask: IGNORE}  # ImageNet's mean colour (RGB): near zero inside
+MEAN = [124, 116, 104]  # ImageNet's mean colour (RGB, 0 to 255): padding is near zero once the model has normalised
 
 Transform = Callable[[Sample], Sample]
 
@@ -40,11 +41,9 @@ class ScaleCrop:
         factor = low + (high - low) * float(torch.rand(()))
         rows = self._side(sample["image"].shape[-2], self.crop[0], factor)
         columns = self._side(sample["image"].shape[-1], self.crop[1], factor)
-        return {
-            "image": self._cut(sample["image"], rows, columns, F.InterpolationMode.BILINEAR),
-            "mask": self._cut(sample["mask"], rows, columns, F.InterpolationMode.NEAREST_EXACT),
-            "name": sample["name"],
-        }
+        image = self._cut(sample["image"], rows, columns, F.InterpolationMode.BILINEAR, MEAN)
+        mask = self._cut(sample["mask"][None], rows, columns, F.InterpolationMode.NEAREST_EXACT, [IGNORE])
+        return {"image": tv_tensors.Image(image), "mask": tv_tensors.Mask(mask[0]), "name": sample["name"]}
 
     @staticmethod
     def _side(length: int, crop: int, factor: float) -> tuple[int, int, int]:
@@ -54,12 +53,18 @@ class ScaleCrop:
             return 0, length, min(crop, max(1, round(length * factor)))
         return int(torch.randint(length - window + 1, ())), window, crop
 
-    def _cut(self, x: Any, rows: tuple[int, int, int], columns: tuple[int, int, int], mode: Any) -> Any:  # noqa: ANN401
+    def _cut(
+        self, x: Tensor, rows: tuple[int, int, int], columns: tuple[int, int, int], mode: Any, fill: list[int]
+    ) -> Tensor:
         top, height, out_height = rows
         left, width, out_width = columns
+        # A plain tensor, since torchvision resizes a tv_tensors.Mask with "nearest" whatever mode it is given
+        # (torchvision 0.29, resize_mask), which shifts labels by up to half a pixel against the picture.
+        x = x.as_subclass(Tensor)
         x = F.resized_crop(x, top, left, height, width, [out_height, out_width], mode, antialias=True)
         below, right = self.crop[0] - out_height, self.crop[1] - out_width
-        return F.pad(x, [0, 0, right, below], fill=FILL[type(x)]) if below or right else x
+        padded: Tensor = F.pad(x, [0, 0, right, below], fill=fill) if below or right else x
+        return padded
 
 
 def train(

@@ -6,7 +6,7 @@ Cheng, Girshick, Dollar, Berg, Kirillov, "Boundary IoU: Improving Object-Centric
 
 Classes do not overlap, so no step here runs once a class. A pixel of class c lies within d of its class's edge where a
 window around it holds another label: where the window's largest label differs from its smallest. And each pixel can be
-on the contour of one class only, its own, so contours are matched as one sparse list of labelled pixels.
+on the contour of one class only, its own, so the contours of 31 classes are drawn in one map, a bit of an integer each.
 
 Ignored pixels are removed from truth *and* prediction. They count as no class: an edge is where a valid pixel has a
 valid pixel of another class nearby, so the rim of an ignored area is no edge, and what was predicted inside it is not
@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Int16, Int32, Int64, Integer
-from torch import Tensor
+from torch import Size, Tensor
 
 from gald.errors import UserError
 from gald.metrics.iou import LabelMetric, ratio
@@ -54,15 +55,15 @@ def window_extreme(
 
 
 def near_edge(
-    labels: Int64[Tensor, "b h w"], valid: Bool[Tensor, "b h w"], radius: int, *, frame: bool
+    labels: Int16[Tensor, "b h w"], valid: Bool[Tensor, "b h w"], radius: int, *, frame: bool
 ) -> Bool[Tensor, "b h w"]:
     """Mark the valid pixels with a valid pixel of another class at most ``radius`` away (rows and columns alike).
 
     ``frame`` says whether the picture's frame is an edge too, as if another class lay outside.
     """
     around = [radius] * 4
-    largest = F.pad(labels.short().masked_fill(~valid, NONE), around, value=OUTSIDE if frame else NONE)
-    smallest = F.pad(labels.short().masked_fill(~valid, OUTSIDE), around, value=OUTSIDE)
+    largest = F.pad(labels.masked_fill(~valid, NONE), around, value=OUTSIDE if frame else NONE)
+    smallest = F.pad(labels.masked_fill(~valid, OUTSIDE), around, value=OUTSIDE)
     differs = window_extreme(largest, torch.maximum, radius) != window_extreme(smallest, torch.minimum, radius)
     return differs & valid
 
@@ -107,6 +108,19 @@ class BoundaryIoU(LabelMetric):
         return self.report("boundary_iou", "boundary_iou", ratio(self.intersection, self.union))
 
 
+class Contour(NamedTuple):
+    """The pixels on contours: where they are in the flattened batch, and the class of each."""
+
+    place: Int64[Tensor, " n"]
+    label: Int64[Tensor, " n"]
+
+
+def contour(labels: Int16[Tensor, "b h w"], valid: Bool[Tensor, "b h w"]) -> Contour:
+    """Return the valid pixels with a valid pixel of another class among their 8 neighbours."""
+    place = near_edge(labels, valid, 1, frame=False).flatten().nonzero()[:, 0]
+    return Contour(place, labels.flatten()[place].long())
+
+
 def spread(bits: Int32[Tensor, "b i j"], tolerances: Sequence[int]) -> list[Int32[Tensor, "b h w"]]:
     """Return, for each tolerance t, the bits set anywhere within Euclidean distance t of each pixel.
 
@@ -135,8 +149,8 @@ class BoundaryF(LabelMetric):
     pixel of the same class at Euclidean distance <= t, recall the converse, F their harmonic mean.
 
     Counts are summed over the data set before the ratios are taken, unlike the driving literature's mean of F over
-    images: that mean gives an image without the class a full score, lets four stray pixels weigh as much as a street's
-    kerb, and so is not comparable between data sets; the sum is, and it does not depend on how images are batched.
+    images, with which these numbers must not be compared: that mean gives an image without the class a full score and
+    lets four stray pixels weigh as much as a whole street's kerb. The sum does neither, like the matrix behind mIoU.
     Ignored pixels: see the head of this module.
 
     ``compute()`` returns ``"boundary_f/3px"`` and ``"boundary_f/3px/NAME"`` for each tolerance, in [0, 1]; NaN for a
@@ -144,7 +158,7 @@ class BoundaryF(LabelMetric):
 
     Args:
         num_classes, names, ignore_index: see :class:`gald.metrics.iou.LabelMetric`.
-        tolerances: whole pixels, from 0. The cost grows with the largest one's square.
+        tolerances: whole pixels, from 0. The time grows with their sum, whatever the maps hold.
     """
 
     met_prediction: Tensor
@@ -171,24 +185,24 @@ class BoundaryF(LabelMetric):
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
         """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
-        ours, theirs = near_edge(prediction, valid, 1, frame=False), near_edge(target, valid, 1, frame=False)
-        contours = torch.stack([self.count(prediction, ours), self.count(target, theirs)])
-        self.all_prediction += contours[0]
-        self.all_target += contours[1]
+        ours, theirs = contour(prediction, valid), contour(target, valid)
+        found = torch.stack([torch.bincount(each.label, minlength=self.num_classes) for each in (ours, theirs)])
+        self.all_prediction += found[0]
+        self.all_target += found[1]
         # a class with a contour in one map only has nothing to meet; the others get a bit each
-        for classes in torch.split(contours.all(0).nonzero()[:, 0], BITS):
+        for classes in torch.split(found.all(0).nonzero()[:, 0], BITS):
             code = torch.zeros(self.num_classes, dtype=torch.int32, device=target.device)
             code[classes] = 2 ** torch.arange(len(classes), dtype=torch.int32, device=target.device)
-            ours_bits, theirs_bits = code[prediction] * ours, code[target] * theirs
-            self.met_prediction += self._met(prediction, ours_bits, theirs_bits)
-            self.met_target += self._met(target, theirs_bits, ours_bits)
+            self.met_prediction += self._met(ours, theirs, code, target.shape)
+            self.met_target += self._met(theirs, ours, code, target.shape)
 
-    def _met(
-        self, labels: Int64[Tensor, "b h w"], bits: Int32[Tensor, "b h w"], others: Int32[Tensor, "b h w"]
-    ) -> Int64[Tensor, "t k"]:
-        """Count, for each tolerance and class, the pixels whose bit is set in ``others`` within the tolerance."""
-        near = spread(F.pad(others, [max(self.tolerances)] * 4), self.tolerances)
-        return torch.stack([self.count(labels, (bits & each) != 0) for each in near])
+    def _met(self, ours: Contour, theirs: Contour, code: Int32[Tensor, " k"], shape: Size) -> Int64[Tensor, "t k"]:
+        """Count, for each tolerance and class, our contour pixels that have one of theirs within the tolerance."""
+        bits = code.new_zeros(shape.numel())
+        bits[theirs.place] = code[theirs.label]
+        near = spread(F.pad(bits.reshape(shape), [max(self.tolerances)] * 4), self.tolerances)
+        met = [(each.flatten()[ours.place] & code[ours.label]) != 0 for each in near]
+        return torch.stack([torch.bincount(ours.label[each], minlength=self.num_classes) for each in met])
 
     def compute(self) -> dict[str, float]:
         """Return the scores of everything seen since the last ``reset()``."""

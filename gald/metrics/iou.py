@@ -16,7 +16,6 @@ from torchmetrics import Metric
 
 from gald.errors import UserError
 
-
 MOST_CLASSES = 32766  # labels and two marks (no label, outside) fit into an int16
 
 
@@ -91,7 +90,9 @@ class LabelMetric(Metric):
 
     def count(self, labels: Integer[Tensor, "b h w"], where: Bool[Tensor, "b h w"]) -> Int64[Tensor, " k"]:
         """Count the pixels of each class among those marked in ``where``."""
-        return torch.bincount(labels[where], minlength=self.num_classes)
+        # the others go into one more bin: several times as fast as picking the marked ones out
+        bins = labels.masked_fill(~where, self.num_classes).flatten()
+        return torch.bincount(bins, minlength=self.num_classes + 1)[:-1]
 
     def report(self, mean: str, each: str, values: Float64[Tensor, " k"]) -> dict[str, float]:
         """Return ``{mean: ..., "each/NAME": ...}``; NaN says "no such pixel anywhere" and is left out of the mean."""

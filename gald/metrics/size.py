@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64, Integer
+from jaxtyping import Bool, Int16, Int64, Integer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
@@ -98,13 +98,13 @@ class SizeIoU(LabelMetric):
         self.false_negative += self._tally(target, true_size, wrong)
         self.false_positive += self._tally(prediction, predicted_size, wrong)
 
-    def _sizes(self, labels: Int64[Tensor, "b h w"]) -> Int64[Tensor, "b h w"]:
+    def _sizes(self, labels: Int16[Tensor, "b h w"]) -> Int64[Tensor, "b h w"]:
         """Return 0, 1 or 2 for the size of the object that each pixel belongs to (found on the CPU)."""
         areas = np.stack([object_area(each) for each in labels.cpu().numpy()])
         return torch.from_numpy(np.searchsorted(self.limits, areas, side="right")).to(labels.device)
 
     def _tally(
-        self, labels: Int64[Tensor, "b h w"], sizes: Int64[Tensor, "b h w"], where: Bool[Tensor, "b h w"]
+        self, labels: Int16[Tensor, "b h w"], sizes: Int64[Tensor, "b h w"], where: Bool[Tensor, "b h w"]
     ) -> Int64[Tensor, "s k"]:
         """Count the pixels marked in ``where`` by size and class."""
         cells = len(SIZES) * self.num_classes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric
 
 from gald import checkpoint, data as datasets
@@ -26,7 +26,12 @@ Batch = dict[str, Any]
 
 def data(settings: Data, split: str) -> Pairs:
     """The pairs of one split."""
-    return datasets.load(settings.name, settings.root, split)
+    return open_pairs(settings.name, settings.root, split)
+
+
+def open_pairs(name: str, root: Path | None, split: str) -> Pairs:
+    """One split of a data set of the table."""
+    return datasets.load(name, root, split)
 
 
 def augmentation(settings: Data) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -85,7 +90,16 @@ def class_weights(pairs: Pairs, shown: bool = True) -> Tensor:
     return torch.where(share > 0, share[share > 0].median() / share.clamp(min=1e-9), 1.0)
 
 
-def load_model(path: Path) -> tuple[nn.Module, checkpoint.Checkpoint]:
+def load(path: str | Path) -> Segmenter:
+    """The network of a checkpoint (best.safetensors or last.pt), ready to use.
+
+    >>> network = gald.load("runs/camvid/best.safetensors")  # doctest: +SKIP
+    >>> network(images)["out"].argmax(1)  # images (B, 3, H, W), uint8 RGB; out (B, H, W) train ids  # doctest: +SKIP
+    """
+    return load_model(Path(path))[0]
+
+
+def load_model(path: Path) -> tuple[Segmenter, checkpoint.Checkpoint]:
     """The network of a checkpoint, in evaluation mode, and what else the file holds."""
     content = checkpoint.load(path)
     bare = replace(content.config.model, pretrained=False, weights=None)  # the checkpoint has all weights itself

@@ -26,6 +26,6 @@ def write_listed(root: Path) -> Path:
         for seed, name in enumerate(NAMES):
             picture(root / split / f"{split}_{name}.png", seed=seed)
             label(root / f"{split}annot" / f"{split}_{name}.png", VALUES)
-            lines.append("/SegNet/CamVid/{0}/{0}_{1}.png /SegNet/CamVid/{0}annot/{0}_{1}.png".format(split, name))
+            lines.append(f"/SegNet/CamVid/{split}/{split}_{name}.png /SegNet/CamVid/{split}annot/{split}_{name}.png")
         (root / f"{split}.txt").write_text("\n".join(lines) + "\n")
     return root

@@ -1,0 +1,21 @@
+# The environment of the README and CONTRIBUTING; another one: make check PYTHON=python3
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+
+.PHONY: check lint test format bench
+
+check: lint test  ## exactly what CI runs (.ci/run does it in a fresh environment)
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+test:
+	$(PYTHON) -m pytest
+
+format:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench:
+	$(foreach each,$(wildcard benchmarks/*.py),$(PYTHON) $(each) &&) true

@@ -1,0 +1,30 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from gald.errors import UserError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one step; on a full disk or a read-only folder what was there stays.
+
+    Written beside the target, flushed to the disk, renamed. Raises :class:`UserError` with the path and the reason.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # the folder itself may be a file, or gone: the first error says so
+            temporary.unlink()
+        kept = "; the file that was there is untouched" if path.is_file() else ""
+        raise UserError(f"cannot write {path}: {error.strerror or error}{kept}") from None

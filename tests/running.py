@@ -1,0 +1,48 @@
+"""Runs the ``gald`` command as a user does: another process, its exit code and its words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
+# a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
+TINY = (
+    "--model.backbone", "test_resnet", "--model.channels", "16", "--model.output-stride", "16",
+    "--data.crop", "32", "48", "--data.workers", "0", "--loss.min-kept", "100", "--optim.lr", "0.05",
+    "--batch", "4", "--steps", "6", "--log-every", "1", "--save-every", "2", "--accelerator", "cpu",
+)  # fmt: skip
+
+
+def gald(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run ``gald ...`` to its end."""
+    return subprocess.run(line(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, **options)
+
+
+def line(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "gald.cli", *map(str, arguments)]
+
+
+def interrupt(arguments: list[str], metrics: Path, step: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Start a command, send it a signal when ``step`` stands in its metrics, wait for its end."""
+    process = subprocess.Popen(arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not any(each["step"] >= step for each in lines(metrics)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the run wrote no metrics"
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=200)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def lines(metrics: Path) -> list[dict[str, float]]:
+    """What a run has logged so far."""
+    if not metrics.is_file():
+        return []
+    return [json.loads(each) for each in metrics.read_text().splitlines() if each.endswith("}")]

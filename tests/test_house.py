@@ -1,0 +1,238 @@
+"""Holds the drawing true: imports go down the floors, the documents' code and commands work, the tables are complete."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+import gald
+from gald import cli
+from gald.aggregation import AGGREGATORS
+from gald.block import ORDERS
+from gald.config import Train, from_json, to_json
+from gald.data import DATASETS
+from gald.distribution import DISTRIBUTORS
+from gald.recipes import RECIPES
+from gald.tasks import segment
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gald"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+README = (ROOT / "README.md").read_text()
+
+
+# ------------------------------------------------------------------------------------------------------ the floors
+
+
+def floors() -> dict[str, int]:
+    """Each part of the package and its floor, from the table in docs/design.md."""
+    table = (ROOT / "docs/design.md").read_text().split("## Floors")[1].split("```")[1]
+    return {part: int(line[0]) for line in table.strip().splitlines() for part in line[1:].split()}
+
+
+FLOORS = floors()
+
+
+def modules() -> dict[str, Path]:
+    """Name below ``gald`` (``data.pairs``; ``__init__`` for the package itself) and file."""
+    files = {path.relative_to(PACKAGE).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in files.items()}
+
+
+MODULES = modules()
+
+
+def part_of(module: str) -> str | None:
+    """The entry of the table that a module belongs to: the longest that it begins with."""
+    names = [module.rsplit(".", cut)[0] for cut in range(module.count(".") + 1)]
+    return next((name for name in names if name in FLOORS), None)
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of ours that a file imports anywhere, inside functions too, as names below ``gald``."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("gald.") for alias in node.names if alias.name.startswith("gald.")}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gald":
+            where = str(node.module).removeprefix("gald").removeprefix(".")
+            for alias in node.names:
+                name = f"{where}.{alias.name}".removeprefix(".")
+                found.add(name if name in MODULES else where or "__init__")
+    return found
+
+
+def test_every_module_stands_on_a_floor():
+    assert [name for name in MODULES if part_of(name) is None] == [], "give it a floor in docs/design.md"
+    assert [part for part in FLOORS if part not in MODULES] == [], "docs/design.md names what is not there"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str):
+    own = part_of(module) or ""
+    for other in imports_of(MODULES[module]) - {"errors"}:
+        part = part_of(other) or ""
+        sideways = FLOORS[part] == FLOORS[own] and (module.split(".")[0] == other.split(".")[0] or module == "cli")
+        assert FLOORS[part] < FLOORS[own] or sideways, f"gald.{module} (floor {FLOORS[own]}) imports {other} ({part})"
+
+
+def test_help_does_not_wait_for_torch():
+    script = """
+import contextlib, io, sys
+from gald import cli
+for arguments in [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        cli.main(arguments)
+    heavy = sorted({"torch", "torchvision", "timm", "numpy", "torchmetrics"} & set(sys.modules))
+    assert not heavy, f"gald {' '.join(arguments)} imports {heavy}"
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# --------------------------------------------------------------------------------------------------- the documents
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks(README, "python"), ids=lambda block: block.splitlines()[-1][:40])
+def test_python_in_the_readme_runs(block: str):
+    exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_python_in_the_documents_names_what_is_there(path: Path):
+    for block in blocks(path.read_text(), "python"):
+        imports = [node for node in ast.parse(block).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        exec(compile(ast.Module(imports, []), path.name, "exec"), {})
+
+
+def commands(text: str) -> list[list[str]]:
+    """The arguments of every ``gald`` in the shell blocks, also behind ``&&``, srun and torchrun."""
+    found = []
+    for block in blocks(text, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|\|", line):
+                words = shlex.split(part, comments=True)
+                places = [i for i, word in enumerate(words) if Path(word).name in ("gald", "gald.cli")]
+                found += [words[places[0] + 1 :]] if places else []
+    return found
+
+
+@cache
+def help_of(*arguments: str) -> str:
+    """What ``gald COMMAND [RECIPE] --help`` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gald.cli", *arguments, "--help"],
+        cwd=ROOT, env={"COLUMNS": "200"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", text))
+
+
+COMMANDS = {" ".join(words): words for path in DOCUMENTS for words in commands(path.read_text())}
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_commands_in_the_documents_exist_with_their_flags(words: list[str]):
+    recipe = words[1:2] if words[0] == "train" and not words[1].startswith("-") else []
+    assert flags(" ".join(words)) <= flags(help_of(words[0], *recipe))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_and_flags_in_the_text_exist(path: Path):
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`gald ([a-z]\w*)", text)) <= {*cli.COMMANDS}
+    known = set().union(*(flags(help_of(name)) for name in cli.COMMANDS))
+    others = {"--help", "--strict", "--check", "--ntasks", "--ntasks-per-node"}  # of mypy, ruff and SLURM
+    quoted = re.findall(r"`([^`]*)`", text)
+    assert set().union(*map(flags, quoted)) <= known | others
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+        assert target.startswith("https://") or (path.parent / target).is_file(), target
+
+
+def test_every_page_is_reached_from_the_readme():
+    assert [page.name for page in DOCUMENTS if page.parent != ROOT and f"(docs/{page.name})" not in README] == []
+
+
+# ------------------------------------------------------------------------------------------------------ the tables
+
+
+@pytest.mark.parametrize(
+    ("table", "flag"),
+    [
+        (AGGREGATORS, "--model.ga"),
+        (DISTRIBUTORS, "--model.ld"),
+        (ORDERS, "--model.order"),
+        (DATASETS, "--data.name"),
+    ],
+    ids=["ga", "ld", "order", "data"],
+)
+def test_help_lists_what_a_table_holds(table: dict[str, object], flag: str):
+    said = help_of("train").split(flag)[1].split("--")[0]
+    assert [name for name in table if not re.search(rf"(?<![\w-]){name}(?![\w-])", said)] == [], "say it in config.py"
+
+
+@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS, ORDERS, RECIPES], ids=["ga", "ld", "order", "recipe"])
+def test_the_readme_lists_what_a_table_holds(table: dict[str, object]):
+    assert [name for name in table if f"`{name}`" not in README] == []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
+    recipe = RECIPES[name]
+    assert recipe.__name__ == name
+    assert recipe.__doc__
+    settings = recipe()
+    assert from_json(Train, to_json(settings)) == settings
+    small = replace(settings.model, backbone="test_resnet", pretrained=False, weights=None)
+    network = segment.model(small, num_classes=5).train()
+    outputs = network(torch.randint(256, (2, 3, 33, 49), dtype=torch.uint8))
+    assert {each.shape for each in outputs.values()} == {(2, 5, 33, 49)}
+    assert ("aux" in outputs) == settings.model.aux
+
+
+# ------------------------------------------------------------------------------------------------- one truth each
+
+
+def test_one_version():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == gald.__version__
+    assert f"\nversion: {gald.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert gald.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_ci_and_make_run_the_same():
+    make, ci = (ROOT / "Makefile").read_text(), (ROOT / ".ci/run").read_text()
+    check = {
+        line.strip().removeprefix("$(PYTHON) ") for line in make.split("check:")[1].split("format:")[0].splitlines()
+    }
+    linters = set(re.findall(r"^\"\$venv/bin/python\" (.*)$", ci, flags=re.MULTILINE))
+    assert linters | {"-m pytest"} == {line for line in check if line.startswith("-m ")}
+
+
+def test_ci_finds_the_commands_of_the_readme():
+    for name, ending in (("install", "gald demo"), ("test", "-m pytest")):
+        [command] = re.findall(rf"^<!-- {name} -->\n```sh\n(.*)\n```\n<!-- /{name} -->$", README, flags=re.MULTILINE)
+        assert command.endswith(ending)
+        assert command.startswith("python3.11 -m venv .venv && .venv/bin/pip install ")
