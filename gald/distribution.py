@@ -88,7 +88,7 @@ class _ConvolvedMask(nn.Module):
 class _CellMask(nn.Module):
     """Eq. (1) with one value per ``ratio`` x ``ratio`` cell in place of W_d, laid back on the middle of the cell.
 
-    Subclasses give ``offset`` and ``kernel``: the part of the cell whose mean is taken. The border's cells are filled up
+    Subclasses give ``offset`` and ``kernel``: the part of the cell whose mean is taken. Cells at the border are filled
     by replication. Padding by a fixed amount (the pooling drops what is too much) and cropping by a negative pad keep
     the size free in exports; a remainder or a slice would fix whether it divides.
     """

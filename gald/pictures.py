@@ -7,7 +7,6 @@ is a :class:`gald.errors.UserError` that names the file and what is wrong with i
 from __future__ import annotations
 
 import colorsys
-import secrets
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gald.errors import UserError
+from gald.files import write_whole
 
 MAX_PIXELS = 170_000_000  # just under the size at which Pillow itself refuses (a "decompression bomb")
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap width and height
@@ -113,26 +113,13 @@ def swaps_sides(path: Path) -> bool:
         return int(image.getexif().get(ORIENTATION, 1)) >= 5
 
 
-def write_bytes(data: bytes, path: Path) -> None:
-    """Write a file whole or not at all: a temporary file beside it, then a rename. Raises :class:`UserError`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-
-
 def _save(image: Image.Image, path: Path) -> None:
     formats = Image.registered_extensions()
     if path.suffix.lower() not in formats:
         raise UserError(f"cannot write {path}: no picture format has the ending {path.suffix!r}; use .png")
     data = BytesIO()
     image.save(data, format=formats[path.suffix.lower()])
-    write_bytes(data.getvalue(), path)
+    write_whole(path, data.getvalue())
 
 
 def write_image(image: UInt8[Tensor, "3 h w"], path: Path) -> None:

@@ -25,20 +25,20 @@ def synthetic() -> Train:
 
 
 def camvid_lite0() -> Train:
-    """EfficientNet-Lite0 with CGNL and LD on CamVid at 360x480, for a CPU: stride 16, a stride-4 skip, bf16.
+    """EfficientNet-Lite0 with PSP and LD on CamVid at 360x480, for a CPU: stride 16, a stride-4 skip, bf16.
 
     Give the backbone's ImageNet weights by ``--model.weights FILE``, or ``--model.pretrained`` where timm may download.
     """
     return Train(
-        model=Model(backbone="tf_efficientnet_lite0", channels=128, output_stride=16, skip=True),
-        data=Data(name="camvid", crop=(288, 384), scale=(0.5, 2.0), jitter=0.3),
+        model=Model(backbone="tf_efficientnet_lite0", ga="psp", channels=128, output_stride=16, skip=True),
+        data=Data(name="camvid", crop=(288, 384), scale=(0.75, 1.75), jitter=0.3),
         loss=Loss(threshold=0.7, min_kept=100_000, class_balance=0.5),
         optim=Optim(lr=0.03, head_lr=2.0, weight_decay=1e-4, warmup=50),
-        steps=2400,
+        steps=1900,
         batch=8,
         precision="bf16-mixed",
         channels_last=True,
-        val_every=400,
+        val_every=475,
         save_every=50,
     )
 

@@ -6,7 +6,6 @@ Networks", BMVC 2019, arXiv 1909.07229: the backbone's squeezed feature F, the a
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -19,22 +18,49 @@ STAGES = ("F", "F_GA", "F_GALD")
 
 
 class ThreeHeads(nn.Module):
-    def __init__(self, num_classes: int, *, backbone: str = "test_resnet", ga: str = "psp", channels: int = 64, ratio: int = 8, reduce=2, os=8, detach=False) -> None:
-        super().__init__()
-        self.backbone = timm_backbone(backbone, output_stride=os)
-        self.squeeze = conv_norm(self.backbone.feature_info.channels()[-1], channels, 3)
-        self.aggregate = GALD(channels, ga=ga, order="ga", reduce=reduce)
-        self.distribute = MaskDistribution(channels, ratio=ratio)
-        self.heads = nn.ModuleDict({s: nn.Sequential(conv_norm(channels, channels, 3), nn.Conv2d(channels, num_classes, 1)) for s in STAGES})
-        self.detach=detach
+    """Backbone at output stride 8, squeeze, GA on the halved map, LD; heads of one form on F, F_GA and F_GALD.
 
-    def features(self, images):
-        scaled = images / 127.5 - 1
-        feature = self.squeeze(feature_maps(self.backbone, scaled)[-1])
+    Takes raw RGB ``uint8`` of any size (B, 3, H, W); returns logits ``{"F", "F_GA", "F_GALD"}``, each (B, K, H, W).
+
+    Each head's loss reaches all that lies below it. Heads that only watch (a detached feature) would leave the trunk to
+    the loss on F_GALD, and F and F_GA would be asked for what they were never trained to show. The price: the trunk
+    serves three masters, so F is what a backbone gives that GA can lean on, not a network of its own.
+
+    Args:
+        num_classes: K.
+        backbone: a timm model name; its weights are random.
+        ga: a name in :data:`gald.aggregation.AGGREGATORS`.
+        channels: width of F, F_GA and F_GALD.
+        ratio: of the mask, see :class:`gald.distribution.MaskDistribution`.
+
+    """
+
+    def __init__(
+        self, num_classes: int, *, backbone: str = "test_resnet", ga: str = "psp", channels: int = 64, ratio: int = 8
+    ) -> None:
+        super().__init__()
+        self.backbone = timm_backbone(backbone, output_stride=8)
+        width = self.backbone.feature_info.channels()[-1]  # type: ignore[union-attr, operator]  # timm has no types
+        self.squeeze = conv_norm(width, channels, 3)
+        self.aggregate = GALD(channels, ga=ga, order="ga")
+        self.distribute = MaskDistribution(channels, ratio=ratio)
+        self.heads = nn.ModuleDict({stage: _head(channels, num_classes) for stage in STAGES})
+
+    def forward(self, images: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
+        size = (images.shape[2], images.shape[3])
+        return {stage: resize(self.heads[stage](x), size) for stage, x in self.features(images).items()}
+
+    def features(self, images: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
+        """F, F_GA and F_GALD, each (B, C, ceil(H / 8), ceil(W / 8))."""
+        feature = self.squeeze(feature_maps(self.backbone, images / 127.5 - 1)[-1])
         aggregated = self.aggregate(feature)
         return {"F": feature, "F_GA": aggregated, "F_GALD": self.distribute(aggregated)}
 
-    def forward(self, images):
-        f=self.features(images)
-        if self.detach: f={"F":f["F"].detach(),"F_GA":f["F_GA"].detach(),"F_GALD":f["F_GALD"]}
-        return {s: resize(self.heads[s](f[s]), images.shape[2:]) for s in STAGES}
+    def mask(self, images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
+        """M of equation (1), one map per channel, in (0, 1), at the features' size."""
+        mask: Tensor = self.distribute.mask(self.features(images)["F_GA"])
+        return mask
+
+
+def _head(channels: int, num_classes: int) -> nn.Sequential:
+    return nn.Sequential(conv_norm(channels, channels, 3), nn.Conv2d(channels, num_classes, 1))

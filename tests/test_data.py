@@ -1,4 +1,4 @@
-"""The table of data sets under one contract, on fake trees in the real layouts, and every way such a tree can be wrong."""
+"""The table of data sets under one contract, on fake trees in the real layouts, and all that can be wrong with one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_contract(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_an_unknown_split_names_the_nearest(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="unknown split .*'trian'.*'train'"):
+    with pytest.raises(UserError, match=r"unknown split .*'trian'.*'train'"):
         load(name, FAKES[name](tmp_path), "trian")
 
 
@@ -117,7 +117,7 @@ def test_an_exif_turn_that_the_label_lacks_is_said_so(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 8
     Image.new("RGB", SIZE[::-1]).save(image, exif=exif)
-    with pytest.raises(UserError, match="is 20x12 but its picture .* is 12x20: the picture is turned by its EXIF tag"):
+    with pytest.raises(UserError, match=r"is 20x12 but its picture .* is 12x20: the picture is turned by its EXIF tag"):
         load("camvid", tmp_path, "train")[0]
 
 
@@ -160,7 +160,8 @@ def test_empty_and_doubtful_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (500, 20000)])
 def test_pairs_of_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
-    picture(tmp_path / "images/a.png", size)
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", size[::-1]).save(tmp_path / "images/a.png")
     label(tmp_path / "labels/a.png", (0,), size)
     (tmp_path / "classes.txt").write_text("road\n")
     sample = load("folder", tmp_path, "all")[0]
@@ -270,7 +271,7 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
 def test_colour_masks_without_a_map_propose_one(tmp_path: Path) -> None:
     root = fake_folder.write(tmp_path, colored=True)
     (root / "classes.txt").write_text("road\nlight\nsky\n")
-    with pytest.raises(UserError, match="is a colour picture and .* gives no colours; .* save these lines") as caught:
+    with pytest.raises(UserError, match=r"is a colour picture and .* gives no colours; .* save these lines") as caught:
         load("folder", root, "train")[0]
     (root / "classes.txt").write_text(str(caught.value).split("\n", 1)[1])  # paste it, as it says
     assert load("folder", root, "train")[0]["mask"].unique().tolist() == [0, 1, 2]

@@ -196,10 +196,10 @@ def test_a_write_that_breaks_off_leaves_the_old_file_and_no_litter(tmp_path: Pat
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_the_reason_is_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def fail(*_: object) -> int:
+    def fail(_: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(UserError, match=rf"cannot write .*a\.png: {os.strerror(code)}"):
         write_label(torch.zeros(2, 2, dtype=torch.uint8), tmp_path / "a.png")
 

@@ -37,7 +37,8 @@ def data(
 
     """
     from gald.data.survey import contact_sheet, never_seen
-    from gald.pictures import write_bytes, write_image
+    from gald.files import write_whole
+    from gald.pictures import write_image
 
     console = _console()
     surveys, problems = _surveys(name, root, split)
@@ -53,7 +54,7 @@ def data(
         console.print("no problems found")
         return
     lines = [f"{place}: {problem.sentence}\n" for place, found in problems.items() for problem in found]
-    write_bytes("".join(lines).encode(), out / "problems.txt")
+    write_whole(out / "problems.txt", "".join(lines).encode())
     _report(console, problems, out / "problems.txt")
     raise SystemExit(1)
 

@@ -41,8 +41,8 @@ class ScaleCrop:
         factor = low + (high - low) * float(torch.rand(()))
         rows = self._side(sample["image"].shape[-2], self.crop[0], factor)
         columns = self._side(sample["image"].shape[-1], self.crop[1], factor)
-        image = self._cut(sample["image"], rows, columns, F.InterpolationMode.BILINEAR, MEAN)
-        mask = self._cut(sample["mask"][None], rows, columns, F.InterpolationMode.NEAREST_EXACT, [IGNORE])
+        image = self._cut(sample["image"], rows, columns, v2.InterpolationMode.BILINEAR, MEAN)
+        mask = self._cut(sample["mask"][None], rows, columns, v2.InterpolationMode.NEAREST_EXACT, [IGNORE])
         return {"image": tv_tensors.Image(image), "mask": tv_tensors.Mask(mask[0]), "name": sample["name"]}
 
     @staticmethod
@@ -54,7 +54,12 @@ class ScaleCrop:
         return int(torch.randint(length - window + 1, ())), window, crop
 
     def _cut(
-        self, x: Tensor, rows: tuple[int, int, int], columns: tuple[int, int, int], mode: Any, fill: list[int]
+        self,
+        x: Tensor,
+        rows: tuple[int, int, int],
+        columns: tuple[int, int, int],
+        mode: v2.InterpolationMode,
+        fill: list[int],
     ) -> Tensor:
         top, height, out_height = rows
         left, width, out_width = columns
