@@ -19,7 +19,7 @@ __all__ = ["GALD", "Segmenter", "__version__", "load"]
 _WHERE = {"GALD": "gald.block", "Segmenter": "gald.segmentation", "load": "gald.tasks.segment"}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # a module's attribute can be anything
+def __getattr__(name: str) -> Any:  # a module's attribute can be anything
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'gald' has no attribute {name!r}")

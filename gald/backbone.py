@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -20,8 +21,8 @@ def timm_backbone(
     """Build a timm model that returns its feature maps, dilated to ``output_stride``.
 
     ``pretrained``: True for timm's own weights, or the path of a .safetensors file with timm's keys (what a
-    feature extractor has no use for, the classifier say, may be missing). With other than three input channels, timm spreads
-    the first convolution's weights over them.
+    feature extractor has no use for, the classifier say, may be missing). With other than three input channels,
+    timm spreads the first convolution's weights over them.
     """
     if name not in timm.list_models() and name.split(".")[0] not in timm.list_models():
         raise UserError(f"unknown backbone {name!r}{nearest(name, timm.list_models())}")
@@ -29,10 +30,9 @@ def timm_backbone(
     if pretrained and not isinstance(pretrained, bool):
         overlay = {"file": str(_checked(Path(pretrained)))}
 
-    def create(**options: object) -> nn.Module:
-        weights = {"pretrained": bool(pretrained), "pretrained_cfg_overlay": overlay or None}
-        model: nn.Module = timm.create_model(name, features_only=True, in_chans=in_channels, **weights, **options)
-        return model
+    def create(**options: Any) -> nn.Module:
+        weights: dict[str, Any] = {"pretrained": bool(pretrained), "pretrained_cfg_overlay": overlay or None}
+        return timm.create_model(name, features_only=True, in_chans=in_channels, **weights, **options)
 
     natural = _natural(name)
     if output_stride == max(natural):
@@ -52,18 +52,31 @@ def timm_backbone(
 def _natural(name: str) -> list[int]:
     """Strides of the maps of an undilated model, without its memory."""
     with torch.device("meta"):
-        return list(timm.create_model(name, features_only=True, pretrained=False).feature_info.reduction())
+        return feature_strides(timm.create_model(name, features_only=True))
 
 
-def _free_size(name: str) -> dict[str, bool]:
+def feature_strides(backbone: nn.Module) -> list[int]:
+    """Pixels of the picture per pixel of each map."""
+    info: Any = backbone.feature_info
+    return list(info.reduction())
+
+
+def feature_channels(backbone: nn.Module) -> list[int]:
+    """Channels of each map."""
+    info: Any = backbone.feature_info
+    return list(info.channels())
+
+
+def _free_size(name: str) -> dict[str, Any]:
     """The switch by which timm's transformers take pictures of any size, where there is one."""
-    for option in ("strict_img_size", "dynamic_img_size"):
+    switches: list[dict[str, Any]] = [{"strict_img_size": False}, {"dynamic_img_size": True}]
+    for switch in switches:
         try:
             with torch.device("meta"):
-                timm.create_model(name, features_only=True, pretrained=False, **{option: option[0] == "d"})
+                timm.create_model(name, features_only=True, **switch)
         except TypeError:
             continue
-        return {option: option[0] == "d"}
+        return switch
     return {}
 
 
@@ -79,7 +92,7 @@ def _checked(path: Path) -> Path:
 
 
 def mean_and_std(backbone: nn.Module, in_channels: int) -> tuple[list[float], list[float]]:
-    """The normalisation that the backbone's weights were trained with, in units of [0, 1], repeated over the channels."""
+    """Mean and standard deviation that the weights were trained with, in [0, 1], repeated over the channels."""
     settings = getattr(backbone, "pretrained_cfg", None) or {}
     mean, std = settings.get("mean", (0.485, 0.456, 0.406)), settings.get("std", (0.229, 0.224, 0.225))
     return [mean[i % 3] for i in range(in_channels)], [std[i % 3] for i in range(in_channels)]
@@ -100,7 +113,7 @@ def divisor(backbone: nn.Module, in_channels: int) -> int:
     Found by running the backbone once on an odd size: some families round down (and see nothing of a 1x1 picture),
     some refuse.
     """
-    strides = backbone.feature_info.reduction()  # type: ignore[union-attr, operator]
+    strides = feature_strides(backbone)
     mode, size = backbone.training, (33, 65)
     backbone.eval()
     try:
@@ -113,5 +126,3 @@ def divisor(backbone: nn.Module, in_channels: int) -> int:
         rounds_up = False
     backbone.train(mode)
     return 1 if rounds_up else math.lcm(*strides)
-
-

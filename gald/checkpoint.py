@@ -1,7 +1,8 @@
 """Checkpoints: written whole or not at all, read without executing anything.
 
-Two files leave a run. ``last.pt`` holds what a run needs to go on (weights, optimizer, step); ``best.safetensors`` holds the weights
-alone. Both carry the settings and the label table, so either is enough to evaluate and to predict.
+Two files leave a run. ``last.pt`` holds what a run needs to go on (weights, optimizer, step);
+``best.safetensors`` holds the weights alone. Both carry the settings and the label table, so either is
+enough to evaluate and to predict.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             about = dict(file.metadata() or {})
-            return {**about, "weights": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118  # not a dict
+            names = list(file.keys())  # no dict: it can't be walked itself
+            return {**about, "weights": {name: file.get_tensor(name) for name in names}}
     except SafetensorError as error:
         raise UserError(f"{path} is truncated or not a safetensors file: {error}") from None
 
@@ -88,7 +90,9 @@ def _read_torch(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise UserError(f"{path} holds something other than weights and settings; it was not executed, and isn't loaded") from None
+        raise UserError(
+            f"{path} holds something other than weights and settings; it was not executed, and isn't loaded"
+        ) from None
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise UserError(f"{path} is truncated or not a checkpoint: {str(error).splitlines()[0]}") from None
     return content if isinstance(content, dict) else {}
@@ -98,7 +102,11 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     """Load strictly; what is missing, too much or of another shape is named, the first few of each."""
     own = model.state_dict()
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-    shapes = [f"{k} {tuple(weights[k].shape)} for {tuple(own[k].shape)}" for k in own if k in weights and weights[k].shape != own[k].shape]
+    shapes = [
+        f"{k} {tuple(weights[k].shape)} for {tuple(own[k].shape)}"
+        for k in own
+        if k in weights and weights[k].shape != own[k].shape
+    ]
     complaints = [
         f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
         for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))

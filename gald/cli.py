@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from gald import __version__
-from gald.errors import UserError, lookup
+from gald.errors import UserError, lookup, sentence
 
 # name -> (where the function lives, what it does)
 COMMANDS = {
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         run(list(arguments))
     except UserError as error:
-        print(f"gald: {error}", file=sys.stderr)
+        print(f"gald: {sentence(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("gald: interrupted", file=sys.stderr)
@@ -57,7 +57,12 @@ def run(arguments: list[str]) -> None:
 
 def overview() -> str:
     """What ``gald --help`` prints."""
-    lines = ["usage: gald COMMAND ...", "", "Segmentation that keeps edges and small things: global aggregation, then local distribution.", ""]
+    lines = [
+        "usage: gald COMMAND ...",
+        "",
+        "Segmentation that keeps edges and small things: global aggregation, then local distribution.",
+        "",
+    ]
     lines += [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join([*lines, "", "gald COMMAND --help says more."])
 

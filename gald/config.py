@@ -1,6 +1,6 @@
 """Every setting of a run, as dataclasses: what the command line shows, what is saved beside a checkpoint.
 
-Standard library only, so that ``gald --help`` needs no torch. A value that cannot work is refused here, in one sentence.
+Standard library only, so that ``gald --help`` needs no torch. A value that can't work is refused here.
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ class Data:
     """Strength of brightness, contrast and saturation changes, 0 to 1."""
     workers: int = 2
     """Loading processes for each device."""
+    drawn_size: tuple[int, int] = (128, 256)
+    """Height and width of the pictures that synthetic draws."""
+    drawn_classes: int = 8
+    """Classes that synthetic draws."""
 
     def __post_init__(self) -> None:
         _require(min(self.crop) >= 32, f"data.crop is {self.crop}; both sides must be at least 32 pixels")
@@ -89,12 +93,16 @@ class Loss:
     """... but at least this many stay, for each process and forward pass."""
     aux_weight: float = 0.4
     class_balance: float = 0.0
-    """Weigh a class by (median share / its share) to this power, over the training labels; 0 weighs none, 1 is the usual full weight."""
+    """Weigh a class by (median share / its share) to this power: 0 weighs none, 1 is the usual full weight."""
 
     def __post_init__(self) -> None:
-        _require(0 < self.threshold <= 1, f"loss.threshold is {self.threshold}; it is a probability, above 0, at most 1")
+        _require(
+            0 < self.threshold <= 1, f"loss.threshold is {self.threshold}; it is a probability, above 0, at most 1"
+        )
         _require(self.min_kept >= 0, f"loss.min_kept is {self.min_kept}; it must be 0 or more")
-        _require(0 <= self.class_balance <= 1, f"loss.class_balance is {self.class_balance}; it must lie between 0 and 1")
+        _require(
+            0 <= self.class_balance <= 1, f"loss.class_balance is {self.class_balance}; it must lie between 0 and 1"
+        )
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ class Train:
     val_every: int = 1000
     """Steps between validations; 0 validates only at the end."""
     save_every: int = 500
-    """Steps between saves of last.ckpt."""
+    """Steps between saves of last.pt."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "devices", "nodes", "log_every", "save_every"):

@@ -34,3 +34,8 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     if name not in table:
         raise UserError(f"unknown {kind} {name!r}{nearest(name, table)}")
     return table[name]
+
+
+def sentence(error: UserError) -> str:
+    """The error's own sentence, without the traceback that a loading process of torch wraps around it."""
+    return str(error).rpartition("gald.errors.UserError: ")[2].strip()

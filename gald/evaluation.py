@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
 from gald.data import transforms
 from gald.data.pairs import Pairs, Sample
@@ -33,14 +33,14 @@ class Ready(Dataset[Sample]):
 def measure(
     predict: Callable[[Tensor], Tensor],
     pairs: Pairs,
-    metrics: Mapping[str, Metric],
+    metrics: Metric | MetricCollection,
     fabric: Fabric,
     *,
     workers: int = 0,
     what: str = "evaluate",
     each: Callable[[str, Tensor, Tensor], None] | None = None,
 ) -> dict[str, float]:
-    """Run ``predict`` (images (1, 3, H, W) uint8 -> logits (1, K, H, W)) over the pairs; merge what the metrics compute.
+    """Run ``predict`` (images (1, 3, H, W) uint8 -> logits (1, K, H, W)) over pairs; return what the metrics say.
 
     Process r of R takes pictures r, r + R, ...: none is padded or counted twice. ``each`` is called with name,
     prediction (H, W) and truth (H, W) of every picture.
@@ -51,11 +51,7 @@ def measure(
         with fabric.autocast():
             logits = predict(batch["image"].to(fabric.device))
         prediction, target = logits.argmax(1), batch["mask"].to(fabric.device)
-        for metric in metrics.values():
-            metric.update(prediction, target)
+        metrics.update(prediction, target)
         if each is not None:
             each(batch["name"][0], prediction[0].cpu(), target[0].cpu())
-    scores: dict[str, float] = {}
-    for metric in metrics.values():
-        scores.update({key: float(value) for key, value in metric.compute().items()})
-    return scores
+    return {key: float(value) for key, value in metrics.compute().items()}

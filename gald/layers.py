@@ -22,7 +22,14 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def conv_norm(
-    channels: int, out_channels: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1, act: bool = True
+    channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    act: bool = True,
 ) -> nn.Sequential:
     """Convolution without bias, padded to keep positions (output i is centred on input ``i * stride``), norm, ReLU."""
     padding = dilation * (kernel // 2)
@@ -34,7 +41,8 @@ def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[in
     """Undo padded stride-2 convolutions: sample i of ``x`` lies on pixel ``i * stride``, bilinear between, edge beyond.
 
     Resizing straight to ``size`` would stretch the map by up to ``stride - 1`` pixels at its right and lower edge
-    (``align_corners=True`` is exact only where ``size = stride * k + 1``). Needs ``x.shape[-2:] == ceil(size / stride)``.
+    (``align_corners=True`` is exact only where ``size = stride * k + 1``).
+    Needs ``x.shape[-2:] == ceil(size / stride)``.
     """
     height, width = size
     grid = (stride * (x.shape[2] - 1) + 1, stride * (x.shape[3] - 1) + 1)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 def depthwise_in_float(network: nn.Module) -> None:
     """Let the depth-wise convolutions of a network that trains under CPU autocast compute in float32, in place.
 
-    oneDNN's bf16 backward of a depth-wise convolution takes 2 to 5 times the time of its float32 one (torch 2.15, Zen 4,
-    channels_last, 16 to 1152 channels), and networks made of them spend half a step there. Keys and outputs' type stay.
+    oneDNN's bf16 backward of a depth-wise convolution takes 2 to 5 times the time of its float32 one (torch 2.15,
+    Zen 4, channels_last, 16 to 1152 channels), and networks made of them spend half a step there.
+    Keys and outputs' type stay.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:

@@ -18,7 +18,9 @@ LINE_EVERY = 10.0  # seconds between plain lines
 class Bar:
     """A progress bar over ``total`` steps that begins at ``start``; silent unless ``shown`` (other ranks of a run)."""
 
-    def __init__(self, what: str, total: int, *, start: int = 0, unit: str = "", per_step: int = 1, shown: bool = True) -> None:
+    def __init__(
+        self, what: str, total: int, *, start: int = 0, unit: str = "", per_step: int = 1, shown: bool = True
+    ) -> None:
         self.what, self.total, self.unit, self.per_step, self.shown = what, total, unit, per_step, shown
         self.start, self.done, self.begun, self.last_line = start, start, time.monotonic(), float("-inf")
         self.console = Console(file=sys.stderr)
@@ -36,7 +38,9 @@ class Bar:
             self.rich.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.rich is not None:
             self.rich.stop()
 

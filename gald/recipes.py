@@ -1,4 +1,4 @@
-"""Named runs. A recipe is a function that returns filled settings and says what they reach, and on what that was run."""
+"""Named runs. A recipe is a function that returns filled settings and says what they reach, and where that was run."""
 
 from __future__ import annotations
 

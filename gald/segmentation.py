@@ -13,7 +13,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from gald.backbone import divisor, feature_maps, mean_and_std, timm_backbone
+from gald.backbone import (
+    divisor,
+    feature_channels,
+    feature_maps,
+    feature_strides,
+    mean_and_std,
+    timm_backbone,
+)
 from gald.block import GALD
 from gald.errors import UserError
 from gald.layers import conv_norm, resize
@@ -64,13 +71,15 @@ class Segmenter(nn.Module):
         super().__init__()
         if num_classes < 1:
             raise UserError(f"num_classes is {num_classes}; a segmenter needs at least 1 class")
-        self.backbone = timm_backbone(backbone, output_stride=output_stride, in_channels=in_channels, pretrained=pretrained)
+        self.backbone = timm_backbone(
+            backbone, output_stride=output_stride, in_channels=in_channels, pretrained=pretrained
+        )
         self.divisor = divisor(self.backbone, in_channels)
         mean, std = mean_and_std(self.backbone, in_channels)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
 
-        widths, strides = self.backbone.feature_info.channels(), self.backbone.feature_info.reduction()  # type: ignore[union-attr, operator]
+        widths, strides = feature_channels(self.backbone), feature_strides(self.backbone)
         self.squeeze = conv_norm(widths[-1], channels, 3)
         self.block = GALD(channels, ga=ga, ld=ld, order=order, reduce=reduce)
         self.fuse = conv_norm(self.block.out_channels + channels, channels, 3)
@@ -78,7 +87,9 @@ class Segmenter(nn.Module):
         self.skip = conv_norm(widths[self.skip_index], 48, 1) if self.skip_index is not None else None
         self.refine = conv_norm(channels + 48, channels, 3) if skip else None
         self.classify = nn.Conv2d(channels, num_classes, 1)
-        self.aux = _auxiliary_head(widths[-2] if len(widths) > 1 else widths[-1], channels, num_classes) if aux else None
+        self.aux = (
+            _auxiliary_head(widths[-2] if len(widths) > 1 else widths[-1], channels, num_classes) if aux else None
+        )
 
     def forward(self, images: Shaped[Tensor, "b c h w"]) -> dict[str, Tensor]:
         size = (images.shape[2], images.shape[3])

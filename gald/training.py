@@ -1,7 +1,7 @@
 """The training loop, on Lightning Fabric: the same screen for one CPU process and for many machines.
 
-Everything random is a function of the seed and the step (which pictures, how they are augmented, dropout, learning rate), so
-a run that was killed and resumed ends bit for bit where it would have ended.
+Everything random is a function of the seed and the step (which pictures, how they are augmented, dropout, learning
+rate), so a run that was killed and resumed ends bit for bit where it would have ended.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -66,7 +66,8 @@ class Run:
 def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> Path:
     """Train ``task`` as ``config`` says, into the folder ``out``; return the path of the best checkpoint.
 
-    Writes config.json, metrics.jsonl, TensorBoard events, last.pt and best.safetensors. ``resume`` goes on from last.pt.
+    Writes config.json, metrics.jsonl, TensorBoard events, last.pt and best.safetensors.
+    ``resume`` goes on from last.pt.
     """
     check_batch(config)
     fabric = launch(config)
@@ -140,12 +141,14 @@ def prepare(task: ModuleType, config: Train, out: Path, fabric: Fabric) -> Run:
     torch.manual_seed(config.seed)
     network: nn.Module = task.model(config.model, len(train_pairs.labels))
     if config.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        network = network.to(memory_format=torch.channels_last)
     if config.precision == "bf16-mixed" and fabric.device.type == "cpu":
         depthwise_in_float(network)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    optimizer = torch.optim.SGD(groups(network, config), momentum=config.optim.momentum, weight_decay=config.optim.weight_decay)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    optimizer = torch.optim.SGD(
+        groups(network, config), momentum=config.optim.momentum, weight_decay=config.optim.weight_decay
+    )
     if config.compile:
         network = torch.compile(network)  # type: ignore[assignment]  # a module all the same
     model, optimizer = fabric.setup(network, optimizer)
@@ -180,7 +183,8 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
             rate = learning_rate(config, run.step)
             for group in run.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
-            losses, names = {}, []
+            losses: dict[str, Tensor] = {}
+            names: list[str] = []
             for micro in range(per_step):
                 batch = next(batches)
                 names += batch["name"]
@@ -189,8 +193,8 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
                 with fabric.no_backward_sync(run.model, enabled=micro < per_step - 1):
                     terms = loss_of(run.model(images_of(batch, config)), batch)
                     fabric.backward(terms["loss"] / per_step)
-                losses = {key: losses.get(key, 0.0) + value.detach() / per_step for key, value in terms.items()}
-            norm = fabric.clip_gradients(
+                losses = {key: losses.get(key, 0) + value.detach() / per_step for key, value in terms.items()}
+            norm: Any = fabric.clip_gradients(
                 run.model, run.optimizer, max_norm=config.optim.clip or math.inf, error_if_nonfinite=False
             )
             means = averaged(fabric, losses, norm, stop())
@@ -242,8 +246,9 @@ def loader(run: Run) -> Any:
 
 
 def leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches the whole process group; the loop decides, the workers go on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C and SLURM's SIGTERM reach the whole process group; the loop decides, the workers go on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def images_of(batch: dict[str, Any], config: Train) -> Tensor:
@@ -254,9 +259,11 @@ def images_of(batch: dict[str, Any], config: Train) -> Tensor:
 
 def averaged(fabric: Fabric, losses: dict[str, Tensor], norm: Tensor, stop: bool) -> dict[str, float]:
     """Loss terms, gradient norm and the wish to stop, averaged over the processes in one message."""
-    numbers = torch.stack([*(value.float() for value in losses.values()), norm.float(), torch.tensor(float(stop), device=norm.device)])
+    numbers = torch.stack(
+        [*(value.float() for value in losses.values()), norm.float(), torch.tensor(float(stop), device=norm.device)]
+    )
     if fabric.world_size > 1:
-        numbers = fabric.all_reduce(numbers, reduce_op="mean")
+        numbers = cast(Tensor, fabric.all_reduce(numbers, reduce_op="mean"))
     return dict(zip([*losses, "norm", "stop"], numbers.tolist(), strict=True))
 
 
@@ -280,7 +287,7 @@ def validate(run: Run) -> dict[str, float]:
     run.model.eval()
     predict = lambda images: run.model(images_of({"image": images}, run.config))["out"]  # noqa: E731
     metric = run.task.metrics(run.val_pairs.labels).to(run.fabric.device)
-    scores = measure(predict, run.val_pairs, {"val": metric}, run.fabric, workers=run.config.data.workers, what="validate")
+    scores = measure(predict, run.val_pairs, metric, run.fabric, workers=run.config.data.workers, what="validate")
     run.model.train()
     return scores
 
@@ -322,7 +329,9 @@ def restore(run: Run) -> None:
     saved = checkpoint.load(path)
     different = changed(saved.config, run.config)
     if different:
-        raise UserError(f"{path} was made with other settings ({'; '.join(different[:4])}); resume with the same, or use another --out")
+        raise UserError(
+            f"{path} was made with other settings ({'; '.join(different[:4])}); use the same, or another --out"
+        )
     module = getattr(run.model.module, "_orig_mod", run.model.module)
     checkpoint.load_weights(module, saved.weights, str(path))
     if saved.optimizer is None:
@@ -350,7 +359,7 @@ class Stopped(UserError):
 
     def __init__(self, run: Run) -> None:
         self.path = run.out / "last.pt"
-        super().__init__(f"stopped at step {run.step} of {run.config.steps}, saved in {self.path}; go on with the same command and --resume")
+        super().__init__(f"stopped at step {run.step} of {run.config.steps}, saved in {self.path}; go on with --resume")
 
 
 @contextmanager

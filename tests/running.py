@@ -28,7 +28,9 @@ def line(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "gald.cli", *map(str, arguments)]
 
 
-def interrupt(arguments: list[str], metrics: Path, step: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+def interrupt(
+    arguments: list[str], metrics: Path, step: int, number: signal.Signals
+) -> subprocess.CompletedProcess[str]:
     """Start a command, send it a signal when ``step`` stands in its metrics, wait for its end."""
     process = subprocess.Popen(arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,7 +24,7 @@ class Where:
 
 def evaluate(
     checkpoint: Path,
-    data: Where = Where(),  # noqa: B008  # frozen: no call can change it
+    data: Where = Where(),  # frozen: no call can change it
     split: str | None = None,
     out: Path | None = None,
     tile: tuple[int, int] | None = None,
@@ -64,28 +64,30 @@ def evaluate(
     from gald.training import say_machine
 
     network, content = segment.load_model(checkpoint)
-    settings = content.config.data
-    name, split = data.name or settings.name, split or settings.val_split
-    pairs = segment.open_pairs(name, data.root or settings.root, split)
+    trained_on = content.config.data
+    settings = replace(trained_on, name=data.name or trained_on.name, root=data.root or trained_on.root)
+    split = split or settings.val_split
+    pairs = segment.data(settings, split)
     segment.check_classes(content, pairs, checkpoint)
 
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
-    network = fabric.setup_module(network)
-    predict = compose(network, tile=tile, overlap=overlap, scales=scales, flip=flip)
-    metrics = {"all": segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels]).to(fabric.device)}
+    predict = compose(fabric.setup_module(network), tile=tile, overlap=overlap, scales=scales, flip=flip)
+    metrics = segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels]).to(fabric.device)
     scores = measure(predict, pairs, metrics, fabric, workers=workers)
 
     if fabric.is_global_zero:
         from rich.console import Console
 
-        Console().print(table(scores, [label.name for label in pairs.labels], f"{name} {split}, {len(pairs)} pictures"))
+        Console().print(
+            table(scores, [label.name for label in pairs.labels], f"{settings.name} {split}, {len(pairs)} pictures")
+        )
         about = {
-            "checkpoint": str(checkpoint), "step": content.step, "data": name, "split": split, "pictures": len(pairs),
+            "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split, "pictures": len(pairs),
             "tile": tile, "overlap": overlap, "scales": scales, "flip": flip, "precision": precision,
             "machine": say_machine(),
         }  # fmt: skip
-        out = out or checkpoint.with_name(f"{checkpoint.stem}-{name}-{split}.json")
+        out = out or checkpoint.with_name(f"{checkpoint.stem}-{settings.name}-{split}.json")
         numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
         write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
         print(f"numbers: {out}")

@@ -98,7 +98,9 @@ def find(pictures: tuple[str, ...]) -> dict[str, Path]:
     for given in pictures:
         for name, path in _expand(given):
             if name in found and found[name] != path:
-                raise UserError(f"{found[name]} and {path} would both be written as {name!r}; segment them into two folders")
+                raise UserError(
+                    f"{found[name]} and {path} would both be written as {name!r}; segment them into two folders"
+                )
             found[name] = path
     if not found:
         raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
@@ -110,12 +112,14 @@ def _expand(given: str) -> list[tuple[str, Path]]:
 
     path = Path(given)
     if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURES and not each.name.startswith("."))
+        files = sorted(
+            each for each in path.rglob("*") if each.suffix.lower() in PICTURES and not each.name.startswith(".")
+        )
         if not files:
             raise UserError(f"{path} holds no pictures (looked for {', '.join(PICTURES)})")
         return [(each.relative_to(path).with_suffix("").as_posix(), each) for each in files]
     if not path.exists() and any(sign in given for sign in "*?["):
-        matches = sorted(Path(each) for each in glob.glob(given, recursive=True))
+        matches = sorted(Path(each) for each in glob.glob(given, recursive=True))  # noqa: PTH207  # a pattern may be absolute
         if not matches:
             raise UserError(f"no file matches {given!r}")
         return [(each.stem, each) for each in matches if each.is_file()]

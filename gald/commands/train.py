@@ -48,7 +48,7 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
     ) -> None:
         train(settings, out, resume=resume)
 
-    recipes = "\n".join(f"  {name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
+    recipes = "\n\n    ".join(f"{name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
     command.__doc__ = f"""Train a network: gald train RECIPE --data.root ROOT --out RUN [--resume]
 
     Recipes (or --config FILE, the config.json of another run):

@@ -88,7 +88,7 @@ def _number(word: str) -> bool:
     return word.removeprefix("-").isdecimal()
 
 
-def _byte(value: Any, where: str) -> int:  # noqa: ANN401
+def _byte(value: Any, where: str) -> int:
     number = int(value) if isinstance(value, int) or (isinstance(value, str) and _number(value)) else -1
     if not 0 <= number <= 255:
         raise UserError(f"{where}: {value!r} should be a whole number from 0 to 255")
@@ -107,7 +107,7 @@ def _json(text: str, file: Path) -> tuple[list[_Row], list[list[int]]]:
     return rows, [[_byte(value, str(file)) for value in (v if isinstance(v, list) else [v])] for v in ignore]
 
 
-def _entry(entry: Any, where: str) -> _Row:  # noqa: ANN401
+def _entry(entry: Any, where: str) -> _Row:
     entry = {"name": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise UserError(f"{where} should be a name or an object with 'name' (and 'id', 'color'), it is {entry!r}")

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from gald import checkpoint, data as datasets
+from gald import checkpoint
+from gald import data as datasets
 from gald.config import Data, Loss, Model
 from gald.data import transforms
-from gald.data.pairs import Label, Pairs
+from gald.data.pairs import Label, Pairs, Sample
+from gald.data.synthetic import synthetic
 from gald.errors import UserError
 from gald.losses import segmentation_loss
 from gald.metrics import MeanIoU
@@ -26,15 +28,12 @@ Batch = dict[str, Any]
 
 def data(settings: Data, split: str) -> Pairs:
     """The pairs of one split."""
-    return open_pairs(settings.name, settings.root, split)
+    if settings.name == "synthetic":  # it has no files that would say how large it is
+        return synthetic(split=split, size=settings.drawn_size, classes=settings.drawn_classes)
+    return datasets.load(settings.name, settings.root, split)
 
 
-def open_pairs(name: str, root: Path | None, split: str) -> Pairs:
-    """One split of a data set of the table."""
-    return datasets.load(name, root, split)
-
-
-def augmentation(settings: Data) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def augmentation(settings: Data) -> Callable[[Sample], Sample]:
     """What is done to a training sample."""
     return transforms.train(settings.crop, settings.scale, settings.flip, settings.jitter)
 
@@ -80,10 +79,10 @@ def metrics(labels: tuple[Label, ...]) -> Metric:
 
 
 def class_weights(pairs: Pairs, shown: bool = True) -> Tensor:
-    """Median-frequency weights (Eigen and Fergus, ICCV 2015): median share / share, over the pictures that have the class."""
+    """Median-frequency weights (Eigen and Fergus, ICCV 2015): median share / share, in the pictures with the class."""
     count, present = torch.zeros(256), torch.zeros(256)
     for i in track(range(len(pairs)), "class weights", len(pairs), shown=shown):
-        histogram = torch.bincount(pairs[i]["mask"].flatten().long(), minlength=256).float()
+        histogram = torch.bincount(pairs.mask(i).flatten().long(), minlength=256).float()
         count += histogram
         present += (histogram > 0) * (histogram[:255].sum())
     share = count[: len(pairs.labels)] / present[: len(pairs.labels)].clamp(min=1)
@@ -112,4 +111,11 @@ def check_classes(content: checkpoint.Checkpoint, pairs: Pairs, path: Path) -> N
     """Refuse to measure a network on a data set with other classes."""
     trained, here = [label.name for label in content.labels], [label.name for label in pairs.labels]
     if len(trained) != len(here):
-        raise UserError(f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on")
+        raise UserError(
+            f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on"
+        )
+    different = next((pair for pair in zip(trained, here, strict=True) if pair[0] != pair[1]), None)
+    if different:
+        raise UserError(
+            f"{path} has the class {different[0]!r} where the data set has {different[1]!r}; bring them in line"
+        )

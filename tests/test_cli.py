@@ -1,0 +1,97 @@
+"""The command line's own words: wrong names get the nearest right one, mistakes one sentence and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake import camvid as fake_camvid
+from running import gald
+
+from gald import cli
+from gald.commands.predict import find
+from gald.commands.train import with_defaults
+from gald.config import Train, to_json
+from gald.errors import UserError, sentence
+from gald.recipes import RECIPES
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(each) for each in arguments])
+    assert stop.value.code == 2
+    out = capsys.readouterr()
+    return out.err + out.out
+
+
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main([])
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "unknown command 'trian'; did you mean 'train'?"),
+        (["train", "camvid_lite"], "unknown recipe 'camvid_lite'; did you mean 'camvid_lite0'?"),
+        (["train"], "say what to train"),
+        (["train", "synthetic", "--config", "x.json"], "a recipe or --config FILE, not both"),
+        (["train", "--config", "nowhere.json"], "can't read the settings at nowhere.json"),
+        (["train", "--resume", "--out", "nowhere"], "can't read the settings at nowhere/config.json"),
+        (["train", "synthetic", "--data.rooot", "x"], "--data.root"),
+        (["evaluate", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
+        (["predict", "--checkpoint", "nowhere.pt"], "no pictures given"),
+        (["predict", "x*.jpg", "--checkpoint", "nowhere.pt"], "no file matches 'x*.jpg'"),
+    ],
+)
+def test_one_sentence(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    text = refused(capsys, *arguments)
+    assert words in " ".join(text.replace("│", " ").split())
+    assert "Traceback" not in text
+
+
+def test_a_setting_that_cannot_work_is_one_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "train", "synthetic", "--data.crop", 8, 8)
+    assert "at least 32 pixels" in text
+    assert "Traceback" not in text
+
+
+def test_a_recipe_fills_the_defaults_and_flags_change_them(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(to_json(RECIPES["synthetic"]()))
+    for arguments in (["synthetic", "--steps", "3"], ["--config", str(tmp_path / "config.json"), "--steps", "3"]):
+        command, rest = with_defaults(arguments)
+        assert rest == ["--steps", "3"]
+        assert command.__defaults__[0] == RECIPES["synthetic"]()
+    assert isinstance(with_defaults(["--help"])[0].__defaults__[0], Train)
+
+
+def test_a_wrong_label_in_a_loading_process_is_one_sentence(tmp_path: Path) -> None:
+    """torch wraps a worker's error in its traceback; the user sees the sentence alone."""
+    root = fake_camvid.write(tmp_path / "data")
+    label = next((root / "train" / "labels").iterdir())
+    from fake.streets import label as write_label
+
+    write_label(label, (0, 1, 77))
+    done = gald("train", "synthetic", "--data.name", "camvid", "--data.root", root, "--out", tmp_path / "run",
+                "--model.backbone", "test_resnet", "--data.crop", 32, 32, "--data.workers", 1)  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"label {label} has the value 77" in done.stderr
+
+
+def test_the_sentence_of_an_error() -> None:
+    assert sentence(UserError("plain")) == "plain"
+
+
+def test_pictures_are_found_once_and_never_written_over_each_other(tmp_path: Path) -> None:
+    for name in ("a/one.jpg", "a/deep/two.png", "b/one.png", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert set(find((str(tmp_path / "a"),))) == {"one", "deep/two"}
+    assert set(find((str(tmp_path / "a" / "*.jpg"), str(tmp_path / "a" / "one.jpg")))) == {"one"}
+    with pytest.raises(UserError, match="would both be written as 'one'"):
+        find((str(tmp_path / "a"), str(tmp_path / "b")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no pictures"):
+        find((str(tmp_path / "empty"),))

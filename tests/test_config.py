@@ -1,0 +1,66 @@
+"""Settings: saved and read back as they were, and refused in one sentence where they cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gald.config import Data, Loss, Model, Optim, Train, from_json, to_json
+from gald.errors import UserError
+from gald.recipes import RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_survives_its_file(name: str) -> None:
+    config = RECIPES[name]()
+    assert from_json(Train, to_json(config)) == config
+
+
+def test_paths_and_tuples_come_back_as_they_were() -> None:
+    config = Train(data=Data(root=Path("/data/x"), crop=(64, 96)), model=Model(weights=Path("w.safetensors")))
+    back = from_json(Train, to_json(config))
+    assert back == config
+    assert isinstance(back.data.root, Path)
+    assert back.data.crop == (64, 96)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "here is not JSON"),
+        ("[]", "here should hold named settings, found list"),
+        ('{"stepz": 3}', "unknown setting in here 'stepz'; did you mean 'steps'"),
+        ('{"steps": "many"}', "here: steps is 'many', which is not int"),
+        ('{"steps": true}', "here: steps is True, which is not int"),
+        ('{"data": {"crop": [1, 2, 3]}}', r"here: data: crop is \[1, 2, 3\]"),
+        ('{"precision": "8-bit"}', "here: precision is '8-bit'"),
+        ('{"steps": 0}', "steps is 0; it must be at least 1"),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        from_json(Train, text, "here")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Data(crop=(8, 64)), "both sides must be at least 32"),
+        (lambda: Data(scale=(2.0, 0.5)), "the smaller first"),
+        (lambda: Data(flip=2.0), "a chance between 0 and 1"),
+        (lambda: Data(jitter=-1.0), "between 0 and 1"),
+        (lambda: Data(workers=-1), "0 or more"),
+        (lambda: Loss(threshold=0.0), "it is a probability"),
+        (lambda: Loss(class_balance=2.0), "between 0 and 1"),
+        (lambda: Optim(lr=0.0), "must be above 0"),
+        (lambda: Model(channels=0), "at least 1"),
+        (lambda: Model(pretrained=True, weights=Path("x")), "not both"),
+        (lambda: Train(batch=0), "batch is 0"),
+        (lambda: replace(Train(), val_every=-1), "val_every is -1"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused(make: object, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        make()
