@@ -63,8 +63,8 @@ class Run:
         return bool(self.fabric.is_global_zero)
 
 
-def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> Path:
-    """Train ``task`` as ``config`` says, into the folder ``out``; return the path of the best checkpoint.
+def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> None:
+    """Train ``task`` as ``config`` says, into the folder ``out``.
 
     Writes config.json, metrics.jsonl, TensorBoard events, last.pt and best.safetensors.
     ``resume`` goes on from last.pt.
@@ -77,7 +77,8 @@ def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> 
         if resume:
             restore(run)
         loop(run, stop)
-    return out / "best.safetensors"
+        if run.first:
+            print(f"best checkpoint: {out / 'best.safetensors'} (val mIoU {100 * run.best:.2f} %)")
 
 
 def launch(config: Train) -> Fabric:
@@ -358,7 +359,7 @@ class Stopped(UserError):
     """The run was asked to stop, and saved itself."""
 
     def __init__(self, run: Run) -> None:
-        self.path = run.out / "last.pt"
+        self.path, self.first = run.out / "last.pt", run.first
         super().__init__(f"stopped at step {run.step} of {run.config.steps}, saved in {self.path}; go on with --resume")
 
 

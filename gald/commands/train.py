@@ -19,11 +19,11 @@ def train(settings: Train, out: Path = Path("runs/train"), *, resume: bool = Fal
     from gald.training import Stopped, fit
 
     try:
-        best = fit(segment, settings, out, resume=resume)
+        fit(segment, settings, out, resume=resume)
     except Stopped as stopped:
-        print(stopped)
+        if stopped.first:
+            print(stopped)
         raise SystemExit(130) from None
-    print(f"best checkpoint: {best}")
 
 
 def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]:
