@@ -136,7 +136,6 @@ def test_compiles_as_one_graph_of_any_size(part: Callable[[int], nn.Module], unt
 
 
 @every_part
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript", "ignore::FutureWarning:onnxscript")
 def test_exports_with_a_free_size(part: Callable[[int], nn.Module], untyped: None):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from gald.aggregation import AGGREGATORS
 from gald.block import GALD, ORDERS
-from gald.distribution import DISTRIBUTORS
 from gald.errors import UserError
 
 
@@ -36,9 +34,9 @@ class Times(nn.Module):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("ga", AGGREGATORS)
-@pytest.mark.parametrize("ld", DISTRIBUTORS)
-def test_every_order_with_every_part(order: str, ga: str, ld: str):
+@pytest.mark.parametrize("ga", ["none", "psp", "cgnl"])  # every part alone is held by the contract
+@pytest.mark.parametrize("ld", ["none", "mask", "average"])
+def test_every_order_from_one_pixel_up(order: str, ga: str, ld: str):
     torch.manual_seed(0)
     block = GALD(16, ga, ld, order)
     assert block.out_channels == (32 if order == "parallel" else 16)
@@ -149,10 +147,9 @@ def test_weights_travel_by_name():
     assert torch.equal(first(x), second(x))
 
 
-@pytest.mark.parametrize("order", ["ga-ld", "parallel"])
-def test_exports_with_a_free_size(order: str, untyped: None):
+def test_exports_with_a_free_size(untyped: None):
     torch.manual_seed(0)
-    block = GALD(8, "psp", order=order).eval()
+    block = GALD(8, "psp").eval()
     exported = torch.export.export(
         block, (torch.randn(1, 8, 36, 43),), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},)
     ).module()
