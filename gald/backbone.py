@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +15,126 @@ from torch import Tensor, nn
 
 from gald.errors import UserError, nearest
 
+STRIDES = (8, 16, 32)
+
 
 def timm_backbone(
-    name: str, *, output_stride: int | None = 32, in_channels: int = 3, pretrained: bool | str | Path = False
+    name: str, *, output_stride: int = 32, in_channels: int = 3, pretrained: bool | str | Path = False
 ) -> nn.Module:
-    """Build a timm model that returns its feature maps, dilated to ``output_stride``.
+    """Build a timm model that returns its feature maps, dilated to ``output_stride`` (8, 16 or 32).
 
     ``pretrained``: True for timm's own weights, or the path of a .safetensors file with timm's keys (what a
     feature extractor has no use for, the classifier say, may be missing). With other than three input channels,
     timm spreads the first convolution's weights over them.
+
+    Raises:
+        UserError: a name or tag that timm doesn't know; a stride that this backbone can't be dilated to; weights that
+            can't be downloaded, read, or don't fit.
     """
-    if name not in timm.list_models() and name.split(".")[0] not in timm.list_models():
-        raise UserError(f"unknown backbone {name!r}{nearest(name, timm.list_models())}")
-    overlay = {}
+    _check_name(name)
+    options = _options(name, output_stride)
+    overlay, keys = None, None
     if pretrained and not isinstance(pretrained, bool):
-        overlay = {"file": str(_checked(Path(pretrained)))}
-
-    def create(**options: Any) -> nn.Module:
-        weights: dict[str, Any] = {"pretrained": bool(pretrained), "pretrained_cfg_overlay": overlay or None}
-        return timm.create_model(name, features_only=True, in_chans=in_channels, **weights, **options)
-
-    natural = _natural(name)
-    if output_stride == max(natural):
-        return create(**_free_size(name))
+        overlay, keys = {"file": str(pretrained)}, _checked(Path(pretrained))
     try:
-        return create(output_stride=output_stride)
+        backbone: nn.Module = timm.create_model(
+            name,
+            features_only=True,
+            in_chans=in_channels,
+            pretrained=bool(pretrained),
+            pretrained_cfg_overlay=overlay,
+            **options,
+        )
+    except Exception as error:
+        sentence = _failed(name, pretrained, error) if pretrained else None
+        if sentence is None:
+            raise
+        raise UserError(sentence) from error
+    if keys is not None:
+        _check_keys(name, backbone, keys, str(pretrained))
+    return backbone
+
+
+def _check_name(name: str) -> None:
+    base = name.split(".")[0]
+    if base not in timm.list_models():
+        raise UserError(f"unknown backbone {name!r}{nearest(name, timm.list_models())}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:  # the tag behind the dot
+        raise UserError(f"backbone {base!r} has no weights {name!r}{nearest(name, _tagged(base))}") from None
+
+
+def _tagged(base: str) -> list[str]:
+    return timm.list_pretrained(f"{base}.*") or [base]
+
+
+def _options(name: str, output_stride: int) -> dict[str, Any]:
+    """What timm must be told for this stride; a transformer at its own stride also learns to take any size."""
+    if output_stride not in STRIDES:
+        raise UserError(f"output_stride is {output_stride}; it must be 8, 16 or 32")
+    natural = _natural(name)
+    if output_stride == natural:
+        return _free_size(name)
+    if _dilates(name, output_stride):
+        return {"output_stride": output_stride}
+    can = [str(stride) for stride in STRIDES if stride == natural or _dilates(name, stride)]
+    of_its = f"it can do {' and '.join(can)}" if can else "nor to another of 8, 16 and 32"
+    raise UserError(
+        f"backbone {name!r} can't be dilated to output stride {output_stride}; {of_its}; "
+        "a ResNet, EfficientNet, MobileNet or ConvNeXt can do 8, 16 and 32"
+    )
+
+
+def _natural(name: str) -> int:
+    """Stride of an undilated model's last map, without its memory."""
+    try:
+        with torch.device("meta"):
+            return max(feature_strides(timm.create_model(name, features_only=True)))
+    except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
+        raise UserError(f"timm has no feature maps of backbone {name!r} ({error}); take another backbone") from error
+
+
+def _dilates(name: str, output_stride: int) -> bool:
+    """Whether the model can be built with this stride; some families take the wish and don't follow it."""
+    try:
+        with torch.device("meta"):
+            built = timm.create_model(name, features_only=True, output_stride=output_stride)
     except (TypeError, AssertionError, NotImplementedError):
-        can = ", ".join(str(each) for each in sorted(set(natural)))
-        raise UserError(
-            f"backbone {name!r} can't be dilated to output stride {output_stride}: its maps have strides {can}; "
-            f"use output_stride={max(natural)} or a ResNet, EfficientNet, MobileNet or ConvNeXt"
-        ) from None
-    except RuntimeError as error:
-        raise UserError(f"the weights don't fit backbone {name!r}: {str(error).splitlines()[0]}") from error
+        return False
+    return max(feature_strides(built)) == output_stride
 
 
-def _natural(name: str) -> list[int]:
-    """Strides of the maps of an undilated model, without its memory."""
-    with torch.device("meta"):
-        return feature_strides(timm.create_model(name, features_only=True))
+def _failed(name: str, pretrained: bool | str | Path, error: Exception) -> str | None:
+    """The sentence for weights that didn't arrive or don't fit; None for what is another matter."""
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    if isinstance(error, RuntimeError) and lines[0].startswith("Error(s) in loading state_dict") and len(lines) > 1:
+        return f"the weights of {pretrained} don't fit backbone {name!r}: {lines[1].rstrip('.')}"
+    if isinstance(error, RuntimeError) and "weight shape" in lines[0]:  # of the first convolution
+        return f"the weights of {pretrained} don't fit backbone {name!r}: {lines[0]}"
+    library = type(error).__module__.split(".")[0]
+    absent = isinstance(error, RuntimeError) and lines[0].startswith("No pretrained weights exist")
+    if pretrained is True and (absent or isinstance(error, OSError) or library in ("huggingface_hub", "httpx")):
+        return (
+            f"timm can't download the weights of {name} here ({lines[0].rstrip('.')}); give the backbone's weights by "
+            "pretrained=FILE (--model.weights FILE), or start from random ones"
+        )
+    return None
+
+
+def _check_keys(name: str, backbone: nn.Module, keys: Iterable[str], source: str) -> None:
+    """Refuse a file that lacks what the backbone needs: timm would leave that at random without a word."""
+    there = {_plain(key) for key in keys}
+    own = [key for key in backbone.state_dict() if not key.endswith("num_batches_tracked")]
+    missing = [key for key in own if _plain(key) not in there]
+    if missing:
+        more = f" (and {len(missing) - 1} more of {len(own)})" if len(missing) > 1 else ""
+        raise UserError(f"the weights of {source} don't fit backbone {name!r}: {missing[0]} is missing{more}")
+
+
+def _plain(key: str) -> str:
+    """A key as feature extractors and classifiers share it: the former write ``stages_0`` and put ``model.`` first."""
+    return key.removeprefix("model.").replace(".", "_")
 
 
 def feature_strides(backbone: nn.Module) -> list[int]:
@@ -80,15 +162,14 @@ def _free_size(name: str) -> dict[str, Any]:
     return {}
 
 
-def _checked(path: Path) -> Path:
-    """Read a weights file once before timm does, so that a bad one gives a sentence."""
+def _checked(path: Path) -> list[str]:
+    """Read a weights file once before timm does, so that a bad one gives a sentence; return its keys."""
     if not path.is_file():
         raise UserError(f"no backbone weights at {path}")
     try:
-        load_file(path)
+        return list(load_file(path))
     except Exception as error:  # safetensors raises its own type for a file that is truncated or something else
         raise UserError(f"{path} is not a whole safetensors file ({error}); convert or fetch it again") from None
-    return path
 
 
 def mean_and_std(backbone: nn.Module, in_channels: int) -> tuple[list[float], list[float]]:

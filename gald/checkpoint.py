@@ -65,6 +65,16 @@ def load(path: Path) -> Checkpoint:
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if content.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of gald train: it doesn't carry the settings of a run")
+    try:
+        return _checkpoint(content, path)
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{path} is a damaged checkpoint ({what}); take another, or train again") from None
+
+
+def _checkpoint(content: Mapping[str, Any], path: Path) -> Checkpoint:
     labels = [Label(each["name"], tuple(each["color"]), each["id"]) for each in json.loads(content["labels"])]
     return Checkpoint(
         config=from_json(Train, content["config"], f"the settings in {path}"),
@@ -82,7 +92,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
             about = dict(file.metadata() or {})
             names = list(file.keys())  # no dict: it can't be walked itself
             return {**about, "weights": {name: file.get_tensor(name) for name in names}}
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} is truncated or not a safetensors file: {error}") from None
 
 
@@ -93,8 +103,9 @@ def _read_torch(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} holds something other than weights and settings; it was not executed, and isn't loaded"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is truncated or not a checkpoint: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # damaged bytes reach every corner of the unpickler
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} is truncated or not a checkpoint: {reason}") from None
     return content if isinstance(content, dict) else {}
 
 

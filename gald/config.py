@@ -80,6 +80,8 @@ class Data:
         _require(0 <= self.flip <= 1, f"data.flip is {self.flip}; it is a chance between 0 and 1")
         _require(0 <= self.jitter <= 1, f"data.jitter is {self.jitter}; it must lie between 0 and 1")
         _require(self.workers >= 0, f"data.workers is {self.workers}; it must be 0 or more")
+        _require(min(self.drawn_size) >= 8, f"data.drawn_size is {self.drawn_size}; both sides must be at least 8")
+        _require(2 <= self.drawn_classes <= 253, f"data.drawn_classes is {self.drawn_classes}; it must be 2 to 253")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Loss:
             0 < self.threshold <= 1, f"loss.threshold is {self.threshold}; it is a probability, above 0, at most 1"
         )
         _require(self.min_kept >= 0, f"loss.min_kept is {self.min_kept}; it must be 0 or more")
+        _require(self.aux_weight >= 0, f"loss.aux_weight is {self.aux_weight}; it must be 0 or more")
         _require(
             0 <= self.class_balance <= 1, f"loss.class_balance is {self.class_balance}; it must lie between 0 and 1"
         )
@@ -122,7 +125,10 @@ class Optim:
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, f"optim.lr is {self.lr}; it must be above 0")
-        _require(self.warmup >= 0, f"optim.warmup is {self.warmup}; it must be 0 or more")
+        _require(self.head_lr > 0, f"optim.head_lr is {self.head_lr}; it must be above 0")
+        _require(0 <= self.momentum < 1, f"optim.momentum is {self.momentum}; it must be 0 or more, and below 1")
+        for name in ("weight_decay", "power", "warmup", "clip"):
+            _require(getattr(self, name) >= 0, f"optim.{name} is {getattr(self, name)}; it must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ class Train:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "devices", "nodes", "log_every", "save_every"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("micro_batch", "val_every"):
+        for name in ("micro_batch", "val_every", "seed"):
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must be 0 or more")
 
 

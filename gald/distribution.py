@@ -21,43 +21,40 @@ from gald.errors import UserError
 from gald.layers import conv_norm, resize, upsample_registered
 
 
-class MaskDistribution(nn.Module):
+class _Distribution(nn.Module):
+    """Eq. (2) with the map M that ``mask`` makes."""
+
+    def __init__(self, mask: nn.Module) -> None:
+        super().__init__()
+        self.mask = mask
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        mask: Tensor = self.mask(x)
+        return mask * x + x
+
+
+class MaskDistribution(_Distribution):
     """The paper's LD: W_d is a stack of depth-wise 3x3 convolutions of stride 2, log2(``ratio``) of them.
 
     ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1. ``ratio`` is a power of two.
     """
 
     def __init__(self, channels: int, *, ratio: int = 8) -> None:
-        super().__init__()
-        self.mask = _ConvolvedMask(channels, ratio)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mask: Tensor = self.mask(x)
-        return mask * x + x  # Eq. (2)
+        super().__init__(_ConvolvedMask(channels, ratio))
 
 
-class AverageDistribution(nn.Module):
+class AverageDistribution(_Distribution):
     """LD without parameters: W_d is the mean of each ``ratio`` x ``ratio`` cell (2 or more). Shapes as above."""
 
     def __init__(self, channels: int, *, ratio: int = 8) -> None:
-        super().__init__()
-        self.mask = _AverageMask(ratio)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mask: Tensor = self.mask(x)
-        return mask * x + x  # Eq. (2)
+        super().__init__(_AverageMask(ratio))
 
 
-class BilinearDistribution(nn.Module):
+class BilinearDistribution(_Distribution):
     """LD without parameters: W_d takes the middle of each ``ratio`` x ``ratio`` cell, bilinearly. Shapes as above."""
 
     def __init__(self, channels: int, *, ratio: int = 8) -> None:
-        super().__init__()
-        self.mask = _BilinearMask(ratio)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mask: Tensor = self.mask(x)
-        return mask * x + x  # Eq. (2)
+        super().__init__(_BilinearMask(ratio))
 
 
 class _ConvolvedMask(nn.Module):

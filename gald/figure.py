@@ -15,13 +15,7 @@ from gald.pictures import Color, draw_legend
 
 GAP = 8
 GREY = (95, 95, 95)
-HEAT: tuple[Color, ...] = (
-    (68, 1, 84),
-    (59, 82, 139),
-    (33, 145, 140),
-    (94, 201, 98),
-    (253, 231, 37),
-)  # viridis, low to high
+HEAT = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))  # viridis, low to high
 
 
 @dataclass(frozen=True)
@@ -50,25 +44,30 @@ def heat(values: Float[Tensor, "h w"], low: float, high: float) -> UInt8[Tensor,
 def figure(columns: Sequence[Column], legend: Sequence[tuple[str, Color | None]]) -> UInt8[Tensor, "3 h w"]:
     """Lay the columns side by side on white; letters grow with the pictures, so that a shrunk figure can be read."""
     height, width = columns[0].pictures[0].shape[1:]
-    big, small = max(8, width // 11), max(7, width // 15)
-    top = GAP + round(1.6 * big) + max(len(column.notes) for column in columns) * round(1.3 * small) + GAP // 2
+    big, small = max(8, width // 10), max(7, width // 13)
+    top = GAP + round(1.6 * big) + max(len(column.notes) for column in columns) * round(1.3 * small) + GAP
     bottom = top + len(columns[0].pictures) * (height + GAP)
     total = GAP + len(columns) * (width + GAP)
     strip = draw_legend(legend, total - GAP - (width + GAP if columns[-1].scale else 0), small)
 
     canvas = Image.new("RGB", (max(total, strip.shape[2] + GAP), bottom + GAP + strip.shape[1]), "white")
-    draw = ImageDraw.Draw(canvas)
     for number, column in enumerate(columns):
         left = GAP + number * (width + GAP)
-        _write(draw, (left, GAP), column.title, big, "black")
-        for line, note in enumerate(column.notes):
-            _write(draw, (left, GAP + round(1.6 * big) + line * round(1.3 * small)), note, small, GREY)
+        _head(canvas, (left, GAP), column, big, small)
         for row, picture in enumerate(column.pictures):
             canvas.paste(_image(picture), (left, top + row * (height + GAP)))
         if column.scale:
             _bar(canvas, (left, bottom + GAP // 2), width, column.scale, small)
-    canvas.paste(_image(strip), (GAP // 2, bottom))
+    canvas.paste(_image(strip), (GAP // 2, bottom + GAP // 2))
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
+
+
+def _head(canvas: Image.Image, place: tuple[int, int], column: Column, big: int, small: int) -> None:
+    """Title and notes of a column."""
+    draw, (x, y) = ImageDraw.Draw(canvas), place
+    _write(draw, (x, y), column.title, big, "black")
+    for line, note in enumerate(column.notes):
+        _write(draw, (x, y + round(1.6 * big) + line * round(1.3 * small)), note, small, GREY)
 
 
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, color: Color | str) -> None:
@@ -88,7 +87,7 @@ def _bar(canvas: Image.Image, place: tuple[int, int], width: int, ends: tuple[st
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
     (x, y), (low, high) = place, ends
     first, last = x + round(font.getlength(low)) + GAP, x + width - round(font.getlength(high)) - GAP
-    ramp = heat(torch.linspace(0, 1, max(1, last - first)).expand(size, -1), 0, 1)
+    ramp = heat(torch.linspace(0, 1, max(1, last - first)).expand(size, -1), 0.0, 1.0)
     canvas.paste(_image(ramp), (first, y + size // 4))
     for text, left in ((low, x), (high, last + GAP)):
         draw.text((left, y + size // 4 + size // 2), text, fill="black", font=font, anchor="lm")

@@ -23,8 +23,23 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C and a full memory leave nothing behind either
         with suppress(OSError):  # the folder itself may be a file, or gone: the first error says so
             temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         kept = "; the file that was there is untouched" if path.is_file() else ""
         raise UserError(f"cannot write {path}: {error.strerror or error}{kept}") from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise :class:`UserError` now where ``write_whole(path, ...)`` would after the work; makes the folder."""
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None

@@ -42,7 +42,8 @@ def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[in
 
     Resizing straight to ``size`` would stretch the map by up to ``stride - 1`` pixels at its right and lower edge
     (``align_corners=True`` is exact only where ``size = stride * k + 1``).
-    Needs ``x.shape[-2:] == ceil(size / stride)``.
+    Needs ``ceil(size / stride)`` samples a side, or ``floor(size / stride) + 1``: a mask that pads one more row and
+    column has a last sample on or beyond the border, and the longer grid is cropped by a negative pad.
     """
     height, width = size
     grid = (stride * (x.shape[2] - 1) + 1, stride * (x.shape[3] - 1) + 1)

@@ -89,7 +89,11 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
 
 def read_label(path: Path) -> UInt8[Tensor, "h w"]:
     """Read a label map's raw values: palette indices, 8-bit grey, or 0 and 1 of a 1-bit file; no EXIF turn."""
-    image = open_picture(path)
+    return label_values(open_picture(path), path)
+
+
+def label_values(image: Image.Image, path: Path) -> UInt8[Tensor, "h w"]:
+    """The values of a label map that :func:`open_picture` has decoded from ``path``."""
     if image.format == "JPEG":
         raise UserError(f"label {path} is a JPEG, whose compression changes class ids: save label maps as PNG")
     if image.mode not in ("1", "L", "P"):

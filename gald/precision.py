@@ -13,7 +13,7 @@ def depthwise_in_float(network: nn.Module) -> None:
 
     oneDNN's bf16 backward of a depth-wise convolution takes 2 to 5 times the time of its float32 one (torch 2.15,
     Zen 4, channels_last, 16 to 1152 channels), and networks made of them spend half a step there.
-    Keys and outputs' type stay.
+    Keys stay, and the outputs are of the type that autocast gives a convolution.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
@@ -21,5 +21,6 @@ def depthwise_in_float(network: nn.Module) -> None:
 
 
 def _in_float(self: nn.Conv2d, x: Tensor) -> Tensor:
+    out = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     with torch.autocast("cpu", enabled=False):
-        return type(self).forward(self, x.float()).to(x.dtype)
+        return type(self).forward(self, x.float()).to(out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from gald.backbone import feature_maps, timm_backbone
+from gald.backbone import feature_channels, feature_maps, timm_backbone
 from gald.block import GALD
 from gald.distribution import MaskDistribution
 from gald.layers import conv_norm, resize
@@ -31,19 +31,15 @@ class ThreeHeads(nn.Module):
         backbone: a timm model name; its weights are random.
         ga: a name in :data:`gald.aggregation.AGGREGATORS`.
         channels: width of F, F_GA and F_GALD.
-        ratio: of the mask, see :class:`gald.distribution.MaskDistribution`.
 
     """
 
-    def __init__(
-        self, num_classes: int, *, backbone: str = "test_resnet", ga: str = "psp", channels: int = 64, ratio: int = 8
-    ) -> None:
+    def __init__(self, num_classes: int, *, backbone: str = "test_resnet", ga: str = "psp", channels: int = 64) -> None:
         super().__init__()
         self.backbone = timm_backbone(backbone, output_stride=8)
-        width = self.backbone.feature_info.channels()[-1]  # type: ignore[union-attr, operator]  # timm has no types
-        self.squeeze = conv_norm(width, channels, 3)
+        self.squeeze = conv_norm(feature_channels(self.backbone)[-1], channels, 3)
         self.aggregate = GALD(channels, ga=ga, order="ga")
-        self.distribute = MaskDistribution(channels, ratio=ratio)
+        self.distribute = MaskDistribution(channels)
         self.heads = nn.ModuleDict({stage: _head(channels, num_classes) for stage in STAGES})
 
     def forward(self, images: UInt8[Tensor, "b 3 h w"]) -> dict[str, Tensor]:

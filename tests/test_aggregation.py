@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import jaxtyping
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
@@ -137,8 +138,6 @@ def test_compiles_as_one_graph_of_any_size(part: Callable[[int], nn.Module], unt
 
 @every_part
 def test_exports_with_a_free_size(part: Callable[[int], nn.Module], untyped: None):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
     module = awake(part(16)).eval()
     example = features(1, 16, 20, 27, dtype=torch.float32)
     exported = torch.export.export(module, (example,), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},))

@@ -15,6 +15,7 @@ from gald.config import Data, Model, Train
 from gald.data.pairs import Label
 from gald.data.synthetic import synthetic
 from gald.errors import UserError
+from gald.files import write_whole
 from gald.official import gald_r50
 from gald.tasks import segment
 
@@ -62,6 +63,49 @@ def test_a_missing_a_truncated_and_a_foreign_file(content: checkpoint.Checkpoint
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(UserError, match="text.pt"):
         checkpoint.load(tmp_path / "text.pt")
+
+
+@pytest.mark.parametrize("name", ["last.pt", "best.safetensors"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9])
+def test_a_cut_file_is_one_sentence(content: checkpoint.Checkpoint, tmp_path: Path, name: str, share: float) -> None:
+    path = tmp_path / name
+    checkpoint.save(path, content)
+    whole = path.read_bytes()
+    for kept in (int(share * len(whole)), int(share * len(whole)) + 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(UserError, match=name):
+            checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": "[{"}, "is a damaged checkpoint"),
+        ({"labels": '[{"name": 1}]'}, "no 'color'"),
+        ({"labels": "3"}, "is a damaged checkpoint"),
+        ({"step": "many"}, "is a damaged checkpoint"),
+        ({"config": "{"}, "the settings in .* is not JSON"),
+        ({"format": "gald-1", "only": True}, "no 'labels'"),
+    ],
+)
+def test_a_damaged_one_too(content: checkpoint.Checkpoint, tmp_path: Path, change: dict[str, str], words: str) -> None:
+    path = tmp_path / "last.pt"
+    checkpoint.save(path, content)
+    held = {} if "only" in change else torch.load(path, weights_only=True)
+    torch.save(held | change, path)
+    with pytest.raises(UserError, match=words) as caught:
+        checkpoint.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(number: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gald.files.os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "file", b"content")
+    assert list(tmp_path.iterdir()) == []
 
 
 class Trap:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from fake import camvid as fake_camvid
 from running import gald
 
-from gald import cli
+from gald import checkpoint, cli
 from gald.commands.predict import find
 from gald.commands.train import with_defaults
-from gald.config import Train, to_json
+from gald.config import Data, Model, Train, to_json
+from gald.data import load
 from gald.errors import UserError, sentence
 from gald.recipes import RECIPES
+from gald.tasks import segment
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -41,6 +44,13 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
         (["train", "--resume", "--out", "nowhere"], "can't read the settings at nowhere/config.json"),
         (["train", "synthetic", "--data.rooot", "x"], "--data.root"),
         (["evaluate", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
+        (["evaluate", "--checkpoint", "nowhere.pt", "--devices", "0"], "devices is 0 and nodes is 1; both must be"),
+        (["evaluate", "--checkpoint", "nowhere.pt", "--workers", "-1"], "workers is -1; it must be 0 or more"),
+        (
+            ["evaluate", "--checkpoint", "nowhere.pt", "--precision", "16-mixed", "--accelerator", "cpu"],
+            "16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU",
+        ),
+        (["data", "synthetic", "--samples", "-1"], "samples is -1; it must be 0 or more"),
         (["predict", "--checkpoint", "nowhere.pt"], "no pictures given"),
         (["predict", "x*.jpg", "--checkpoint", "nowhere.pt"], "no file matches 'x*.jpg'"),
     ],
@@ -95,3 +105,48 @@ def test_pictures_are_found_once_and_never_written_over_each_other(tmp_path: Pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no pictures"):
         find((str(tmp_path / "empty"),))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A checkpoint and the data that it was trained on, one picture to validate."""
+    folder = tmp_path_factory.mktemp("trained")
+    root = fake_camvid.write(folder / "data")
+    config = Train(
+        model=Model(backbone="test_resnet", channels=8, output_stride=16, pretrained=False),
+        data=Data(name="camvid", root=root, crop=(32, 48), workers=0),
+    )
+    labels = load("camvid", root, "val").labels
+    network = segment.model(config.model, len(labels))
+    path = folder / "run" / "best.safetensors"
+    checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
+    for kind in ("images", "labels"):
+        for file in sorted((root / "val" / kind).iterdir())[1:]:
+            file.unlink()
+    return path, root
+
+
+@pytest.mark.parametrize(("split", "pictures"), [("val", 1), ("test", 3)])
+def test_more_processes_than_pictures_end_with_every_picture_counted_once(
+    trained: tuple[Path, Path], tmp_path: Path, split: str, pictures: int
+) -> None:
+    path, _ = trained
+    scores = []
+    for devices in (1, 2):
+        out = tmp_path / f"{devices}.json"
+        done = gald("evaluate", "--checkpoint", path, "--split", split, "--out", out, "--devices", devices,
+                    "--workers", 0, "--accelerator", "cpu")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        scores.append(json.loads(out.read_text()))
+    assert scores[0]["scores"] == scores[1]["scores"]
+    assert scores[0]["pictures"] == pictures
+
+
+def test_numbers_that_cannot_be_written_are_refused_before_the_work(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gald.evaluation.measure", lambda *_, **__: pytest.fail("it was measured"))
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file" / "scores.json", tmp_path):
+        assert f"cannot write {out}" in refused(capsys, "evaluate", "--checkpoint", trained[0], "--out", out)
+    assert {each.name for each in tmp_path.iterdir()} == {"file"}

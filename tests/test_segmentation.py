@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from gald.backbone import divisor, feature_maps, timm_backbone
 from gald.errors import UserError
@@ -95,26 +96,54 @@ def test_channels_last_and_autocast_agree_with_plain() -> None:
     assert (low - plain).abs().max() < 0.1 * plain.abs().max()
 
 
-def test_depthwise_convolutions_stay_in_float_and_change_nothing_else() -> None:
+def depthwise_of(network: nn.Module) -> list[nn.Conv2d]:
+    return [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1]
+
+
+def test_depthwise_convolutions_compute_in_float_and_change_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small("test_efficientnet").eval()
     keys, images = list(network.state_dict()), torch.rand(1, 3, 40, 40)
     before = network(images)["out"]
+    outputs: list[torch.dtype] = []
+    computed: list[tuple[torch.dtype, torch.dtype, bool]] = []
+    plain = nn.Conv2d._conv_forward
+
+    def watched(self: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if 1 < self.groups == self.in_channels:
+            computed.append((x.dtype, weight.dtype, torch.is_autocast_enabled("cpu")))
+        return plain(self, x, weight, bias)
+
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", watched)
+    for conv in depthwise_of(network):
+        conv.register_forward_hook(lambda module, inputs, output: outputs.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = network(images)["out"].dtype
+    assert all(autocast for *_, autocast in computed)
+    unpatched = list(outputs)
+    assert set(unpatched) == {torch.bfloat16}
+    outputs.clear()
+    computed.clear()
+
     depthwise_in_float(network)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(images)["out"].dtype == expected
+    assert outputs == unpatched
+    assert set(computed) == {(torch.float32, torch.float32, False)}
     assert list(network.state_dict()) == keys
     torch.testing.assert_close(network(images)["out"], before)
-    seen: list[torch.dtype] = []
-    conv = next(m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1)
-    conv.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
-    with torch.autocast("cpu", torch.bfloat16):
-        network(images)
-    assert seen
 
 
 def test_the_sentences() -> None:
-    with pytest.raises(UserError, match=r"can't be dilated to output stride 8: its maps have strides 4, 8, 16, 32"):
+    with pytest.raises(UserError, match=r"can't be dilated to output stride 8; it can do 32; a ResNet"):
         small("swin_tiny_patch4_window7_224", output_stride=8)
     with pytest.raises(UserError, match="unknown backbone 'resnet5O'; did you mean 'resnet50'"):
         small("resnet5O")
+    with pytest.raises(UserError, match="it can do 16; a ResNet"):
+        timm_backbone("test_vit", output_stride=8)
+    with pytest.raises(UserError, match="output_stride is 7; it must be 8, 16 or 32"):
+        timm_backbone("test_resnet", output_stride=7)
+    with pytest.raises(UserError, match="no weights 'resnet18.foo_in1k'; did you mean 'resnet18."):
+        timm_backbone("resnet18.foo_in1k")
     with pytest.raises(UserError, match="unknown global aggregation 'pspp'; did you mean 'psp'"):
         small(ga="pspp")
     with pytest.raises(UserError, match="skip needs a stride-4 map"):
@@ -137,13 +166,45 @@ def test_backbone_weights_from_a_file(tmp_path: Path) -> None:
         small(pretrained=tmp_path / "none.safetensors")
 
 
-def test_weights_of_another_backbone(tmp_path: Path) -> None:
-    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights.safetensors")
-    with pytest.raises(UserError, match="don't fit backbone 'test_efficientnet'"):
-        small("test_efficientnet", pretrained=tmp_path / "weights.safetensors")
+@pytest.mark.parametrize("stride", [16, 32])  # 32 is its own: built without dilation
+def test_weights_of_another_backbone(tmp_path: Path, stride: int) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    with pytest.raises(UserError, match="don't fit backbone 'test_efficientnet': size mismatch for bn1.weight"):
+        small("test_efficientnet", output_stride=stride, pretrained=path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match=r"don't fit backbone 'test_resnet': conv1\S*weight is missing \(and \d+ more"):
+        small("test_resnet", output_stride=stride, pretrained=path)
+
+
+def failing(error: Exception) -> Callable[..., nn.Module]:
+    """``timm.create_model`` on a machine where weights can't be had."""
+    plain = timm.create_model
+
+    def create(name: str, **options: object) -> nn.Module:
+        if options.get("pretrained"):
+            raise error
+        return plain(name, **options)
+
+    return create
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no connection."), ConnectionError("no connection")])
+def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(timm, "create_model", failing(error))
+    with pytest.raises(
+        UserError, match=r"weights of test_resnet here \(no connection\); give the .*--model.weights FILE"
+    ):
+        small(pretrained=True)
+
+
+def test_other_errors_are_not_blamed_on_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm, "create_model", failing(RuntimeError("out of memory")))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        small(pretrained=True)
 
 
 def test_families_that_round_down_get_padded_pictures() -> None:
-    rounds_up, rounds_down = timm_backbone("test_resnet"), timm_backbone("convnext_atto")
+    rounds_up, rounds_down = timm_backbone("test_resnet").eval(), timm_backbone("convnext_atto")
     assert (divisor(rounds_up, 3), divisor(rounds_down, 3)) == (1, 32)
     assert [each.shape[1] for each in feature_maps(rounds_up, torch.rand(1, 3, 32, 32))] == [32, 32, 48, 192, 96]

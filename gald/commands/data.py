@@ -37,9 +37,12 @@ def data(
 
     """
     from gald.data.survey import contact_sheet, never_seen
+    from gald.errors import UserError
     from gald.files import write_whole
     from gald.pictures import write_image
 
+    if samples < 0:
+        raise UserError(f"samples is {samples}; it must be 0 or more (0 draws no sheet)")
     console = _console()
     surveys, problems = _surveys(name, root, split)
     console.print(_table(surveys, plain=not console.is_terminal))

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from gald.data.pairs import Pairs
     from gald.three_heads import ThreeHeads
 
+# Chosen by short runs: after 100 steps on 256x128 pictures the loss on F_GA was 0.33 with psp, 0.52 with nonlocal and
+# 0.56 with cgnl_rbf (on F: 0.50 to 0.55); plain cgnl gathers next to nothing, see its file.
 GA = "psp"
 CLASSES = 8
-BATCH = 8
-RATE = 3e-3  # of AdamW, after WARM_UP steps; it falls to 0
+# On 256x128 the backbone's own field of view reaches the sky, and F tells road from water almost as well as F_GA.
+SIZE = (192, 384)
+BATCH = 4
+RATE = 3e-3  # of AdamW, after WARM_UP steps; falls to 0
 WARM_UP = 15
 SHOWN = (2, 3, 5)  # test pictures in the figure, chosen for their skies (cold, warm, cold), not for what was found
 STAGES = {
@@ -38,14 +42,14 @@ def demo(out: Path = Path("gald-demo"), steps: int = 600, seed: int = 0) -> None
 
     Args:
         out: Folder for demo.png and demo.json.
-        steps: Training steps of 8 pictures.
+        steps: Training steps of 4 pictures.
         seed: Of the weights and of the training pictures; the test pictures stay the same.
 
     """
     show(out, steps, seed)
 
 
-def show(out: Path, steps: int, seed: int, size: tuple[int, int] = (128, 256), test_pictures: int = 64) -> None:
+def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pictures: int = 64) -> None:
     """Do what :func:`demo` says, on pictures of ``size`` (height, width)."""
     _check(out, steps, seed)
     import json
@@ -67,7 +71,7 @@ def show(out: Path, steps: int, seed: int, size: tuple[int, int] = (128, 256), t
 
     torch.manual_seed(seed)
     # channels_last: a sixth less time in this network's convolutions (torch 2.15, Zen 4)
-    network = ThreeHeads(CLASSES, ga=GA).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ThreeHeads(CLASSES, ga=GA).to(memory_format=torch.channels_last)
     _train(network, size, steps, seed)
     network.eval()
     test = synthetic(split="test", size=size, classes=CLASSES, length=test_pictures)
@@ -191,8 +195,12 @@ def _figure(network: ThreeHeads, pairs: Pairs, scores: dict[str, dict[str, float
     colors = [label.color for label in pairs.labels]
     low, high = masks.min().item(), masks.max().item()
     columns = [
-        Column("picture", ("not seen in training",), list(images)),
-        Column("truth", (), [colorize(each["mask"], colors) for each in samples]),
+        Column("picture", ("drawn by the computer,", "not seen in training"), list(images)),
+        Column(
+            "truth",
+            ("road and water look alike,", "only the sky tells which"),
+            [colorize(each["mask"], colors) for each in samples],
+        ),
     ]
     for stage, what in STAGES.items():
         found = f"mIoU {percent(scores[stage]['miou'])}   boundary F {percent(scores[stage]['boundary_f/3px'])}"

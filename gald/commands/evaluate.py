@@ -54,25 +54,29 @@ def evaluate(
     """
     import json
 
-    from lightning_fabric import Fabric
-
+    from gald import machine
+    from gald.errors import UserError
     from gald.evaluation import measure
-    from gald.files import write_whole
+    from gald.files import check_writable, write_whole
     from gald.inference import compose
     from gald.metrics import segmentation_metrics
     from gald.tasks import segment
-    from gald.training import say_machine
 
+    if workers < 0:
+        raise UserError(f"workers is {workers}; it must be 0 or more")
+    fabric = machine.fabric(accelerator, devices, precision=precision)
     network, content = segment.load_model(checkpoint)
     trained_on = content.config.data
     settings = replace(trained_on, name=data.name or trained_on.name, root=data.root or trained_on.root)
     split = split or settings.val_split
     pairs = segment.data(settings, split)
     segment.check_classes(content, pairs, checkpoint)
+    out = out or checkpoint.with_name(f"{checkpoint.stem}-{settings.name}-{split}.json")
+    check_writable(out)
 
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
-    predict = compose(fabric.setup_module(network), tile=tile, overlap=overlap, scales=scales, flip=flip)
+    # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
+    predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
     metrics = segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels]).to(fabric.device)
     scores = measure(predict, pairs, metrics, fabric, workers=workers)
 
@@ -83,11 +87,10 @@ def evaluate(
             table(scores, [label.name for label in pairs.labels], f"{settings.name} {split}, {len(pairs)} pictures")
         )
         about = {
-            "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split, "pictures": len(pairs),
-            "tile": tile, "overlap": overlap, "scales": scales, "flip": flip, "precision": precision,
-            "machine": say_machine(),
+            "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split,
+            "pictures": len(pairs), "tile": tile, "overlap": overlap, "scales": scales, "flip": flip,
+            "precision": precision, "machine": machine.describe(fabric.device),
         }  # fmt: skip
-        out = out or checkpoint.with_name(f"{checkpoint.stem}-{settings.name}-{split}.json")
         numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
         write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
         print(f"numbers: {out}")

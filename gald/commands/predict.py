@@ -27,7 +27,7 @@ def predict(
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
     """Segment pictures: OUT/labels/NAME.png in the data set's ids, OUT/overlays/NAME.jpg in its colours with a legend.
@@ -46,16 +46,16 @@ def predict(
         accelerator: where it runs.
     """
     import torch
-    from lightning_fabric import Fabric
 
+    from gald import machine
     from gald.inference import compose
     from gald.progress import track
     from gald.tasks.segment import load_model
 
     found = find(pictures)
+    fabric = machine.fabric(accelerator, precision=precision)
     network, content = load_model(checkpoint)
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
-    segmenter = compose(fabric.setup_module(network), tile=tile, overlap=overlap, scales=scales, flip=flip)
+    segmenter = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
 
     def labels_of(image: Tensor) -> Tensor:
         with torch.inference_mode(), fabric.autocast():
@@ -74,8 +74,7 @@ def segment_one(
     name: str, path: Path, out: Path, labels_of: Callable[[Tensor], Tensor], labels: tuple[Label, ...]
 ) -> list[str]:
     """Read, predict, write; return why the picture couldn't be read, if so. Failing to write ends the command."""
-    import torch
-
+    from gald.data.pairs import ids_of
     from gald.pictures import overlay, read_image, write_image, write_label
 
     try:
@@ -83,11 +82,10 @@ def segment_one(
     except UserError as error:
         return [str(error)]
     prediction = labels_of(image)
-    ids = torch.tensor([label.id for label in labels], dtype=torch.uint8)
     colors = [label.color for label in labels]
-    by_id = dict(zip(ids.tolist(), colors, strict=True))
+    by_id = {label.id: label.color for label in labels}
     palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
-    write_label(ids[prediction], out / "labels" / f"{name}.png", palette)
+    write_label(ids_of(labels)[prediction], out / "labels" / f"{name}.png", palette)
     write_image(overlay(image, prediction, colors, [label.name for label in labels]), out / "overlays" / f"{name}.jpg")
     return []
 

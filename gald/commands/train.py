@@ -16,14 +16,15 @@ from gald.recipes import RECIPES
 def train(settings: Train, out: Path = Path("runs/train"), *, resume: bool = False) -> None:
     """Train a network and keep its best and last checkpoint in ``out``."""
     from gald.tasks import segment
-    from gald.training import Stopped, fit
+    from gald.training import fit
 
-    try:
-        fit(segment, settings, out, resume=resume)
-    except Stopped as stopped:
-        if stopped.first:
-            print(stopped)
-        raise SystemExit(130) from None
+    ended = fit(segment, settings, out, resume=resume)
+    if ended.step < ended.steps:
+        if ended.first:
+            print(f"stopped at step {ended.step} of {ended.steps}, saved in {out / 'last.pt'}; go on with --resume")
+        raise SystemExit(130)
+    if ended.first:
+        print(f"best checkpoint: {out / 'best.safetensors'} (val mIoU {100 * ended.best:.2f} %)")
 
 
 def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]:
@@ -91,3 +92,5 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise UserError(f"can't read the settings at {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"can't read the settings at {path}: it is not a text file, config.json of a run is") from None

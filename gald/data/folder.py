@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL.Image import Image
 from torch import Tensor
 
 from gald.data.classes import FILES, Classes, read_classes
 from gald.data.pairs import Pair, Pairs, matched, pictures_in
 from gald.errors import UserError, lookup
-from gald.pictures import Color, open_picture, read_label
+from gald.pictures import Color, label_values, open_picture
 
 ENDINGS = ("_label", "_labelIds", "_mask")
 MASKS = ("labels", "masks")
@@ -84,9 +85,10 @@ def _pairs(pairs: list[Pair], classes: Classes, file: Path) -> Pairs:
 
 def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:
     """Values of an id mask, or the ids of a colour mask's colours."""
-    codes = _codes(path)
+    picture = open_picture(path)
+    codes = _codes(picture)
     if codes is None:
-        return read_label(path)
+        return label_values(picture, path)
     if not classes.colored:
         raise UserError(f"label {path} is a colour picture and {file} gives no colours; {_proposal([path])}")
     ids = {_code(label.color): label.id for label in classes.labels}
@@ -108,9 +110,8 @@ def _unknown(path: Path, file: Path, codes: np.ndarray, wrong: np.ndarray) -> st
     return f"label {path} has the colour {color} at (x, y) = ({x}, {y}){others}, which {file} does not list"
 
 
-def _codes(path: Path) -> np.ndarray | None:
+def _codes(picture: Image) -> np.ndarray | None:
     """Colours as one number each (H, W), or None for a picture without colours of its own."""
-    picture = open_picture(path)
     if picture.mode not in ("RGB", "RGBA") or picture.format == "JPEG":
         return None
     red, green, blue = (np.asarray(picture.getchannel(i), np.int64) for i in range(3))
@@ -129,8 +130,9 @@ def _proposal(masks: Iterable[Path]) -> str:
     """A class file to paste, from the values or colours of the first label maps."""
     lines: dict[str, None] = {}
     for path in list(masks)[:20]:
-        codes = _codes(path)
-        values = np.unique(read_label(path).numpy() if codes is None else codes).tolist()
+        picture = open_picture(path)
+        codes = _codes(picture)
+        values = np.unique(label_values(picture, path).numpy() if codes is None else codes).tolist()
         lines |= dict.fromkeys(
             " {} {} {}".format(*_rgb(value)) if codes is not None else str(value) for value in values
         )

@@ -124,13 +124,18 @@ class Pairs(Dataset[Sample]):
 
     def ids(self) -> UInt8[Tensor, " 256"]:
         """Lookup from train id to the data set's own value; what is no class becomes its ignored value."""
-        table = torch.full((256,), self.ignored[0] if self.ignored else IGNORE, dtype=torch.uint8)
-        table[: len(self.labels)] = torch.tensor([label.id for label in self.labels], dtype=torch.uint8)
-        return table
+        return ids_of(self.labels, self.ignored[0] if self.ignored else IGNORE)
 
     def to_ids(self, train_map: Integer[Tensor, "h w"]) -> UInt8[Tensor, "h w"]:
         """Train ids to the values of the data set's own files, for a benchmark's server or a labelling tool."""
         return self.ids()[train_map.cpu().long()]
+
+
+def ids_of(labels: Sequence[Label], other: int = IGNORE) -> UInt8[Tensor, " 256"]:
+    """Lookup from train id to the labels' own values; ``other`` for what is no class."""
+    table = torch.full((256,), other, dtype=torch.uint8)
+    table[: len(labels)] = torch.tensor([label.id for label in labels], dtype=torch.uint8)
+    return table
 
 
 class UnpairedError(UserError):

@@ -49,6 +49,20 @@ def mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
+def share(batch: int, world: int, micro_batch: int) -> tuple[int, int]:
+    """Pictures of a micro-batch, and how many of them each process takes for one step of ``batch`` pictures.
+
+    ``micro_batch`` 0 asks for one micro-batch of ``batch / world``.
+    """
+    micro = micro_batch or max(1, batch // world)
+    if batch < 1 or batch % (world * micro):
+        raise UserError(
+            f"a batch of {batch} does not divide into {world} process(es) of micro-batches of {micro}: "
+            f"choose a multiple of {world * micro}"
+        )
+    return micro, batch // (world * micro)
+
+
 def positions(start_step: int, steps: int, batch: int, rank: int, world: int, micro_batch: int) -> list[range]:
     """Micro-batches of positions for process ``rank`` of ``world``, for steps ``start_step`` to ``steps - 1`` of a run.
 
@@ -56,11 +70,7 @@ def positions(start_step: int, steps: int, batch: int, rank: int, world: int, mi
     r at step s holds positions ``s * batch + (a * world + r) * micro_batch`` and on. Hand it to
     ``DataLoader(batch_sampler=...)``.
     """
-    if batch < 1 or batch % (world * micro_batch):
-        raise UserError(
-            f"a batch of {batch} does not divide into {world} process(es) of micro-batches of {micro_batch}: "
-            f"choose a multiple of {world * micro_batch}"
-        )
+    share(batch, world, micro_batch)
     return [
         range(first, first + micro_batch)
         for step in range(start_step, steps)

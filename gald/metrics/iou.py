@@ -101,8 +101,8 @@ class LabelMetric(Metric):
 
 
 def ratio(part: Int64[Tensor, "*n"], whole: Int64[Tensor, "*m"]) -> Float64[Tensor, "*n"]:
-    """Divide counts, in float64 (they broadcast); 0 / 0 is NaN, the mark of an absent class."""
-    return part.double() / whole.double()
+    """Divide counts, in float64 and so on the CPU (they broadcast); 0 / 0 is NaN, the mark of an absent class."""
+    return part.cpu().double() / whole.cpu().double()
 
 
 class MeanIoU(LabelMetric):

@@ -1,0 +1,208 @@
+"""The core's speed and memory, as ratios measured in one run: ``python benchmarks/core.py [--out results/core.csv]``.
+
+1. network: the released GALD R50 at 769x769, float32 as it is, against every setting that might pay on a CPU
+2. nonlocal: non-local attention that never stores the matrix between positions, against one that builds it
+3. ohem: the loss that orders pixels only where it must and outside the graph, against one that sorts them all in it
+
+Meant for an idle machine (the load is written beside the numbers). Both sides of a ratio run in turns in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from parts.measure import (
+    Row,
+    available_mib,
+    compared,
+    in_turns,
+    machine,
+    peak_growth_mib,
+    print_tables,
+    progress,
+    write_csv,
+)
+from parts.network import network_rows
+from torch import Tensor, nn
+
+from gald.aggregation import NonLocal
+from gald.losses import ohem_cross_entropy
+
+# ---- 2. non-local
+
+NONLOCAL_CASES = {(64, 64): 5, (97, 97): 5, (128, 256): 3}  # map -> repetitions
+
+
+def naive_non_local(module: NonLocal, x: Tensor) -> Tensor:
+    """The same function, from the same weights, with the matrix between all positions, as equations are read."""
+    query, key, value = (conv(x).flatten(2) for conv in (module.theta, module.phi, module.g))
+    attention = (query.transpose(1, 2) @ key * query.shape[1] ** -0.5).softmax(-1)
+    context = (attention @ value.transpose(1, 2)).transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:])
+    out: Tensor = x + module.project(context)
+    return out
+
+
+def non_local_case(height: int, width: int, channels: int) -> tuple[NonLocal, Tensor]:
+    """A module that is not the identity (as it is at first) and whose attention is neither flat nor one-hot."""
+    torch.manual_seed(0)
+    module = NonLocal(channels).eval()
+    for conv in (module.theta, module.phi, module.g):
+        nn.init.normal_(conv.weight, std=1.1 * channels**-0.5)
+    nn.init.ones_(module.project.get_parameter("1.weight"))
+    return module, torch.randn(1, channels, height, width)
+
+
+def non_local_work(naive: bool, module: NonLocal, x: Tensor) -> Callable[[], Tensor]:
+    return (lambda: naive_non_local(module, x)) if naive else (lambda: module(x))
+
+
+@torch.no_grad()
+def nonlocal_rows(cases: dict[tuple[int, int], int], channels: int = 512) -> list[Row]:
+    return [nonlocal_row(height, width, channels, repetitions) for (height, width), repetitions in cases.items()]
+
+
+def nonlocal_row(height: int, width: int, channels: int, repetitions: int) -> Row:
+    case = f"{channels} channels, {height}x{width}"
+    progress(f"nonlocal: {case}")
+    row: Row = {"part": "nonlocal", "case": case, "baseline": "N x N matrix", "variant": "gald NonLocal"}
+    row["variant_peak_mib"] = child_peak_mib(False, height, width, channels)
+    needed = 2 * (height * width) ** 2 * 4 / 2**20 + 1024  # scores and their softmax, and some air
+    if needed > available_mib():
+        return row | {"note": f"N x N matrix skipped: it needs {needed:.0f} MiB, {available_mib():.0f} are free"}
+    row["baseline_peak_mib"] = child_peak_mib(True, height, width, channels)
+    module, x = non_local_case(height, width, channels)
+    naive, ours = (non_local_work(each, module, x) for each in (True, False))
+    row["difference"] = float((naive() - ours()).abs().max())
+    return row | compared(*in_turns({"N x N matrix": naive, "gald": ours}, repetitions).values())
+
+
+def child_peak_mib(naive: bool, height: int, width: int, channels: int) -> float | None:
+    """Memory one call needs, measured in a fresh process, where nothing was allocated and freed before."""
+    # With a fixed threshold, freed tensors go back to the system at once instead of feeding later ones unseen.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    numbers = [int(naive), height, width, channels, torch.get_num_threads()]
+    command = [sys.executable, str(Path(__file__).resolve()), "--child", *map(str, numbers)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        progress(f"  the process that measures memory failed ({done.returncode})")
+        return None
+    peak: float | None = json.loads(done.stdout)
+    return peak
+
+
+@torch.no_grad()
+def child(naive: int, height: int, width: int, channels: int, threads: int) -> None:
+    torch.set_num_threads(threads)
+    module, x = non_local_case(height, width, channels)
+    non_local_work(bool(naive), module, x[..., :4, :4].contiguous())()  # loads the kernels' libraries
+    print(json.dumps(peak_growth_mib(non_local_work(bool(naive), module, x))))
+
+
+# ---- 3. OHEM
+
+OHEM_CASES = {"CamVid's batch": (8, 19, 360, 480), "two crops": (2, 19, 769, 769)}
+
+
+def sorting_ohem(logits: Tensor, target: Tensor, threshold: float, min_kept: int) -> Tensor:
+    """The usual form: softmax over everything, all pixels sorted, the graph attached to both."""
+    valid = target != 255
+    if int(valid.sum()) < min_kept:
+        return F.cross_entropy(logits, target, ignore_index=255)
+    probability = logits.softmax(1).gather(1, target.masked_fill(~valid, 0)[:, None])[:, 0].masked_fill(~valid, 1.0)
+    in_order = probability.flatten().sort().values
+    limit = in_order[min_kept - 1].clamp(min=threshold)
+    kept = valid & (probability <= limit)
+    return F.cross_entropy(logits, target.masked_fill(~kept, 255), ignore_index=255)
+
+
+def ohem_case(shape: tuple[int, int, int, int], hard: bool) -> tuple[Tensor, Tensor]:
+    """Logits and labels (5 % ignored): as early in training, most pixels hard, or as late, few of them."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(0, shape[1], (shape[0], *shape[2:]), generator=generator)
+    logits = torch.randn(shape, generator=generator)
+    if not hard:
+        logits += 9 * F.one_hot(target, shape[1]).permute(0, 3, 1, 2)
+    target[torch.rand(target.shape, generator=generator) < 0.05] = 255
+    return logits, target
+
+
+def ohem_rows(cases: dict[str, tuple[int, int, int, int]], repetitions: int, min_kept: int = 100_000) -> list[Row]:
+    return [
+        ohem_row(
+            f"{name} {shape}, {'most' if hard else 'few'} pixels hard", *ohem_case(shape, hard), repetitions, min_kept
+        )
+        for name, shape in cases.items()
+        for hard in (True, False)
+    ]
+
+
+def ohem_row(case: str, logits: Tensor, target: Tensor, repetitions: int, min_kept: int) -> Row:
+    progress(f"ohem: {case}")
+    logits.requires_grad_()
+
+    def forward_and_backward(loss_of: Callable[[Tensor, Tensor, float, int], Tensor]) -> tuple[float, Tensor]:
+        loss = loss_of(logits, target, 0.7, min_kept)
+        return float(loss.detach()), torch.autograd.grad(loss, logits)[0]
+
+    (theirs, their_gradient), (ours, our_gradient) = map(forward_and_backward, (sorting_ohem, ohem_cross_entropy))
+    apart = float((their_gradient - our_gradient).abs().max() / their_gradient.abs().max())
+    works = {
+        "sorted in the graph": lambda: forward_and_backward(sorting_ohem),
+        "gald": lambda: forward_and_backward(ohem_cross_entropy),
+    }
+    row: Row = {"part": "ohem", "case": case, "baseline": "sorted in the graph", "variant": "gald ohem_cross_entropy"}
+    row |= compared(*in_turns(works, repetitions).values()) | {"difference": abs(theirs - ours)}
+    return row | {"note": f"losses {theirs:.6f} and {ours:.6f}, gradients {apart:.1e} of the largest apart"}
+
+
+# ---- all of it
+
+
+def parts(toy: bool, compiled: bool) -> dict[str, Callable[[], list[Row]]]:
+    """Name -> the part; ``toy`` runs the same at sizes of which no time means anything."""
+    if toy:
+        return {
+            "network": lambda: network_rows(129, 1, compiled),
+            "nonlocal": lambda: nonlocal_rows({(8, 9): 1}, channels=16),
+            "ohem": lambda: ohem_rows({"toy": (2, 5, 12, 16)}, 1, min_kept=50),
+        }
+    return {
+        "network": lambda: network_rows(769, 3, compiled),
+        "nonlocal": lambda: nonlocal_rows(NONLOCAL_CASES),
+        "ohem": lambda: ohem_rows(OHEM_CASES, 5),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", nargs="+", choices=list(parts(True, False)), default=list(parts(True, False)))
+    parser.add_argument("--out", type=Path, help="also write the numbers there, as CSV")
+    parser.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
+    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--child", nargs=5, type=int, help=argparse.SUPPRESS)  # for the memory of one call
+    options = parser.parse_args(arguments)
+    if options.child:
+        child(*options.child)
+        return
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    about = machine()
+    chosen = parts(options.toy, not options.no_compile)
+    rows = [row for name in options.part for row in chosen[name]()]
+    print_tables(rows, about)
+    if options.out:
+        write_csv(options.out, rows, about)
+        progress(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()

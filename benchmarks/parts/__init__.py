@@ -1,0 +1,1 @@
+"""What benchmarks/core.py is made of."""

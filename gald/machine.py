@@ -1,0 +1,46 @@
+"""Where a command runs: processes, device and precision, with a sentence where this machine can't do it."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from gald.errors import UserError
+
+
+def fabric(
+    accelerator: str = "auto", devices: int = 1, nodes: int = 1, precision: str = "32-true", strategy: Any = "auto"
+) -> Fabric:
+    """Lightning Fabric for ``devices`` processes on each of ``nodes`` machines, not launched yet.
+
+    Raises:
+        UserError: no process or machine at all, an accelerator that is not here, a precision that it can't do.
+    """
+    if devices < 1 or nodes < 1:
+        raise UserError(f"devices is {devices} and nodes is {nodes}; both must be at least 1")
+    wanted: Any = precision
+    if precision == "16-mixed" and not _has_gpu(accelerator):  # Fabric would warn, and take bf16
+        raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
+    try:
+        return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=wanted, strategy=strategy)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(
+            f"can't run on accelerator {accelerator!r} with {devices} devices and {precision} here: {reason}; "
+            "choose another --accelerator (cpu runs everywhere) or fewer --devices"
+        ) from None
+
+
+def _has_gpu(accelerator: str) -> bool:
+    if accelerator == "auto":
+        return torch.cuda.is_available() or torch.backends.mps.is_available()
+    return accelerator != "cpu"
+
+
+def describe(device: torch.device) -> str:
+    """Versions, device and threads, for the head of a log: ``torch 2.11.0 on cpu, 2 threads (x86_64)``."""
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"torch {torch.__version__} on {on}, {torch.get_num_threads()} threads ({platform.machine()})"
