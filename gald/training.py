@@ -19,7 +19,7 @@ from typing import Any, cast
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -144,7 +144,8 @@ def build(
     if config.precision == "bf16-mixed" and fabric.device.type == "cpu":
         depthwise_in_float(network)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # torch's own would drop the activations inside timm's norms
+        # torch's own would drop the activations inside timm's norms
+        network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return train_pairs, val_pairs, network
 
 

@@ -14,8 +14,9 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
 # a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
 TINY = (
     "--model.backbone", "test_resnet", "--model.channels", "16", "--model.output-stride", "16",
-    "--data.crop", "32", "48", "--data.workers", "1", "--val-every", "4", "--loss.min-kept", "100", "--optim.lr", "0.05",
-    "--batch", "4", "--steps", "6", "--log-every", "1", "--save-every", "2", "--accelerator", "cpu",
+    "--data.crop", "32", "48", "--data.workers", "1", "--val-every", "4", "--loss.min-kept", "100",
+    "--optim.lr", "0.05", "--batch", "4", "--steps", "6", "--log-every", "1", "--save-every", "2",
+    "--accelerator", "cpu",
 )  # fmt: skip
 
 
