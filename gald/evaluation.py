@@ -14,6 +14,7 @@ from torchmetrics import Metric, MetricCollection
 from gald.data import transforms
 from gald.data.pairs import Pairs, Sample
 from gald.progress import track
+from gald.stopping import leave_interrupts_to_the_parent
 
 
 class Ready(Dataset[Sample]):
@@ -46,7 +47,8 @@ def measure(
     prediction (H, W) and truth (H, W) of every picture.
     """
     mine = Subset(Ready(pairs), range(fabric.global_rank, len(pairs), fabric.world_size))
-    loader: Any = DataLoader(mine, batch_size=1, num_workers=workers)
+    quiet = leave_interrupts_to_the_parent if workers else None
+    loader: Any = DataLoader(mine, batch_size=1, num_workers=workers, worker_init_fn=quiet)
     for batch in track(loader, what, len(mine), shown=bool(fabric.is_global_zero)):
         with fabric.autocast():
             logits = predict(batch["image"].to(fabric.device))

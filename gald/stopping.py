@@ -34,3 +34,8 @@ def leave_signals_to_the_parent(worker: int) -> None:
     """Ctrl-C and SLURM's SIGTERM reach the whole process group; the run decides, its loading processes go on."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def leave_interrupts_to_the_parent(worker: int) -> None:
+    """The same for Ctrl-C alone, where nobody closes the loader by hand and Python ends it by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

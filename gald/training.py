@@ -10,7 +10,8 @@ import inspect
 import math
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -169,9 +170,9 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
     """The loop: step, log, save, validate; ends at the last step, or earlier where a stop is wished."""
     config, fabric = run.config, run.fabric
     loss_of = together(fabric, lambda: run.task.losses(config.loss, run.train_pairs, shown=run.first))
-    batches = loader(run)
     log = first_alone(fabric, lambda: Log(run.out, config, run.step, machine.describe(fabric.device)))
-    with Bar("train", config.steps, start=run.step, unit="images", per_step=config.batch, shown=run.first) as bar:
+    bar = Bar("train", config.steps, start=run.step, unit="images", per_step=config.batch, shown=run.first)
+    with bar, closing(loader(run)) as batches:
         if run.step and due(run):  # it was saved before this validation, which may not have come
             check(run, bar, log)
         while run.step < config.steps and not any(everyone(fabric, stop())):
@@ -213,25 +214,31 @@ def step(run: Run, turns: list[dict[str, Any]], loss_of: Callable[..., dict[str,
     return {**means, "lr": rate}
 
 
-def loader(run: Run) -> Iterator[list[dict[str, Any]]]:
-    """The micro-batches of each step to come, for this process."""
+def loader(run: Run) -> Generator[list[dict[str, Any]]]:
+    """The micro-batches of each step to come, for this process.
+
+    To be closed: that ends the loading processes, which take no signal but their parent's word.
+    """
     config, fabric = run.config, run.fabric
     stream = Stream(run.train_pairs, run.task.augmentation(config.data), config.seed)
     micro, turns = share(config.batch, fabric.world_size, config.micro_batch)
     sampler = positions(run.step, config.steps, config.batch, fabric.global_rank, fabric.world_size, micro)
     workers = config.data.workers
-    batches: Any = fabric.setup_dataloaders(
+    batches: Any = iter(
         DataLoader(
             stream,
             batch_sampler=sampler,  # type: ignore[arg-type]  # any sequence of index sequences will do
             num_workers=workers,
             pin_memory=fabric.device.type == "cuda",
             worker_init_fn=leave_signals_to_the_parent if workers else None,
-        ),
-        use_distributed_sampler=False,
+        )
     )
-    each = iter(batches)
-    return iter(lambda: [next(each) for _ in range(turns)], None)
+    try:
+        for _ in range(run.step, config.steps):
+            yield [fabric.to_device(next(batches)) for _ in range(turns)]
+    finally:
+        if workers:
+            batches._shutdown_workers()  # torch has no public word for it, and Python's own, SIGTERM, is not heard
 
 
 def images_of(batch: dict[str, Any], config: Train) -> Tensor:

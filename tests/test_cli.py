@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "words"),
     [
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
-        (["train", "camvid_lite"], "unknown recipe 'camvid_lite'; did you mean 'camvid_lite0'?"),
+        (["train", "camvid_lite"], "unknown recipe 'camvid_lite'; did you mean 'camvid_lite0'"),
         (["train"], "say what to train"),
         (["train", "synthetic", "--config", "x.json"], "a recipe or --config FILE, not both"),
         (["train", "--config", "nowhere.json"], "can't read the settings at nowhere.json"),
@@ -63,7 +64,7 @@ def test_one_sentence(capsys: pytest.CaptureFixture[str], arguments: list[str], 
 
 def test_a_setting_that_cannot_work_is_one_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "train", "synthetic", "--data.crop", 8, 8)
-    assert "at least 32 pixels" in text
+    assert "at least 32 pixels" in " ".join(text.replace("│", " ").split())
     assert "Traceback" not in text
 
 
@@ -72,8 +73,8 @@ def test_a_recipe_fills_the_defaults_and_flags_change_them(tmp_path: Path) -> No
     for arguments in (["synthetic", "--steps", "3"], ["--config", str(tmp_path / "config.json"), "--steps", "3"]):
         command, rest = with_defaults(arguments)
         assert rest == ["--steps", "3"]
-        assert command.__defaults__[0] == RECIPES["synthetic"]()
-    assert isinstance(with_defaults(["--help"])[0].__defaults__[0], Train)
+        assert signature(command).parameters["settings"].default == RECIPES["synthetic"]()
+    assert isinstance(signature(with_defaults(["--help"])[0]).parameters["settings"].default, Train)
 
 
 def test_a_wrong_label_in_a_loading_process_is_one_sentence(tmp_path: Path) -> None:

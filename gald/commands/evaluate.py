@@ -53,6 +53,7 @@ def evaluate(
         workers: loading processes for each device.
     """
     import json
+    import sys
 
     from gald import machine
     from gald.errors import UserError
@@ -83,7 +84,7 @@ def evaluate(
     if fabric.is_global_zero:
         from rich.console import Console
 
-        Console().print(
+        Console(width=None if sys.stdout.isatty() else 120).print(
             table(scores, [label.name for label in pairs.labels], f"{settings.name} {split}, {len(pairs)} pictures")
         )
         about = {
