@@ -27,6 +27,7 @@ def synthetic() -> Train:
 def camvid_lite0() -> Train:
     """EfficientNet-Lite0 with PSP and LD on CamVid at 360x480, for a CPU: stride 16, a stride-4 skip, bf16.
 
+    Reached 62.7 % test mIoU (whole picture, single scale, seed 0) on two CPU cores: results/camvid-lite0.
     Give the backbone's ImageNet weights by ``--model.weights FILE``, or ``--model.pretrained`` where timm may download.
     """
     return Train(
