@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the gald of this checkout, installed or not
+
 import torch
 import torch.nn.functional as F
 from parts.measure import (

@@ -1,0 +1,58 @@
+"""The benchmark at toy size: that it runs and compares equal things. No time is looked at."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def core(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    module = importlib.import_module("core")
+    monkeypatch.setattr(module, "child_peak_mib", lambda *_: 1.0)  # a fresh process takes seconds to import
+    return module
+
+
+def test_both_sides_of_the_small_parts_are_the_same_function(core, tmp_path, capsys):
+    core.main(["--toy", "--part", "nonlocal", "ohem", "--out", str(tmp_path / "core.csv")])
+    with (tmp_path / "core.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["part"] for row in rows] == ["nonlocal", "ohem", "ohem"]
+    assert all(float(row["difference"]) < 1e-5 for row in rows)
+    assert all(float(row["ratio_of_median"]) > 0 and row["torch"] == torch.__version__ for row in rows)
+    printed = capsys.readouterr().out
+    assert "gald NonLocal" in printed
+    assert "gald ohem_cross_entropy" in printed
+
+
+def test_the_matrix_is_skipped_where_memory_is_short_and_it_says_so(core, monkeypatch):
+    monkeypatch.setattr(core, "available_mib", lambda: 1.0)
+    (row,) = core.nonlocal_rows({(4, 5): 1}, channels=8)
+    assert "skipped" in row["note"]
+    assert "ratio_of_median" not in row
+
+
+def test_agreement_counts_equal_pixels(core):
+    network = importlib.import_module("parts.network")
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 2).repeat(1, 1, 2, 1)
+    identity = network.Classifier(torch.eye(2)[:, :, None, None], torch.zeros(2))
+    agreement = network.Agreement(features, {"fitted": identity}, 2)
+    assert agreement.of(features)["equal_fitted_percent"] == 100
+    assert agreement.of(features.flip(1))["equal_fitted_percent"] == 0
+
+
+def test_a_part_can_compute_in_another_type(core):
+    network = importlib.import_module("parts.network")
+    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1)).eval()
+    mixed = network.with_parts_in_bfloat16(layers, ("0",), ("1",))
+    with torch.no_grad():
+        assert mixed[0](torch.ones(1, 1, 2, 2)).dtype == torch.bfloat16
+        assert mixed(torch.ones(1, 1, 2, 2)).dtype == torch.float32
+    assert layers[0].weight.dtype == torch.float32
