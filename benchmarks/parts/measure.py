@@ -154,19 +154,19 @@ def print_tables(rows: Sequence[Row], about: Mapping[str, str | int]) -> None:
         shown = [row for row in rows if row["part"] == part]
         columns = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in shown)]
         table = Table(title=f"{part}; the baseline is: {baseline}", title_justify="left")
-        table.add_column("case\nvariant", no_wrap=True)
+        table.add_column("case\nvariant", max_width=56)
         for name in columns:
             table.add_column(HEADINGS[name], justify="left" if name == "note" else "right", no_wrap=name != "note")
         for previous, row in zip([{}, *shown], shown, strict=False):
             if row["case"] != previous.get("case"):
                 table.add_section()
                 table.add_row(str(row["case"]))
-            table.add_row(f"  {row['variant']}", *(_short(row.get(name)) for name in columns))
+            table.add_row(f"  {row['variant']}", *(_short(row.get(name), 5) for name in columns))
         console.print(table)
 
 
-def _short(value: str | float | None) -> str:
-    return "" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+def _short(value: str | float | None, digits: int = 6) -> str:
+    return "" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _status_mib(name: str) -> float | None:
