@@ -44,7 +44,7 @@ def heat(values: Float[Tensor, "h w"], low: float, high: float) -> UInt8[Tensor,
 def figure(columns: Sequence[Column], legend: Sequence[tuple[str, Color | None]]) -> UInt8[Tensor, "3 h w"]:
     """Lay the columns side by side on white; letters grow with the pictures, so that a shrunk figure can be read."""
     height, width = columns[0].pictures[0].shape[1:]
-    big, small = max(8, width // 10), max(7, width // 13)
+    big, small = max(8, width // 10), max(7, width // 14)
     top = GAP + round(1.6 * big) + max(len(column.notes) for column in columns) * round(1.3 * small) + GAP
     bottom = top + len(columns[0].pictures) * (height + GAP)
     total = GAP + len(columns) * (width + GAP)

@@ -129,6 +129,8 @@ def test_what_is_said_of_the_numbers_is_made_of_them() -> None:
     assert second.startswith("Local distribution (F_GA to F_GALD)")
     assert "mIoU -1.2;" in second or "mIoU -1.3;" in second
     assert "32x32 n/a" in second
+    scores["F_GALD"] = numbers(miou=0.7499)
+    assert "mIoU +0.0;" in command.changes(scores).splitlines()[1]  # not -0.0
     assert "seed" in last
 
 

@@ -38,7 +38,8 @@ def demo(out: Path = Path("gald-demo"), steps: int = 600, seed: int = 0) -> None
 
     One network learns streets that are drawn as it goes (no download), with a head of one form on each stage: on the
     backbone's feature F, on the globally aggregated F_GA and on the locally distributed F_GALD. It is then measured on
-    pictures it has not seen. About three minutes on two CPU cores; the same seed gives the same numbers on one machine.
+    pictures it has not seen. About three minutes on two CPU cores; the same seed gives the same numbers on one machine
+    (with another number of threads they differ by up to a point and a half for a class).
 
     Args:
         out: Folder for demo.png and demo.json.
@@ -168,10 +169,11 @@ def changes(scores: dict[str, dict[str, float]]) -> str:
     """What each step changed, in points, in words made of the numbers alone."""
     lines = []
     for what, before, after in (("Global aggregation", "F", "F_GA"), ("Local distribution", "F_GA", "F_GALD")):
-        points = [(name, 100 * (scores[after][key] - scores[before][key])) for name, key in MEANS.items()]
-        said = "; ".join(f"{name} {'n/a' if value != value else f'{value:+.1f}'}" for name, value in points)
+        points = [(name, round(100 * (scores[after][key] - scores[before][key]), 1)) for name, key in MEANS.items()]
+        # + 0.0: no "-0.0"
+        said = "; ".join(f"{name} {'n/a' if value != value else f'{value + 0.0:+.1f}'}" for name, value in points)
         lines.append(f"{what} ({before} to {after}), in points: {said}.")
-    return "\n".join([*lines, "One seed, one small network: try --seed 1; the study is in results/."])
+    return "\n".join([*lines, "One seed, one small network: try --seed 1, the numbers move by a point."])
 
 
 def percent(value: float) -> str:
