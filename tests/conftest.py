@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
 
@@ -19,3 +21,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout (real data and reference numbers)")
     return SHARED
+
+
+@pytest.fixture
+def untyped() -> Iterator[None]:
+    """No shape checks: dynamo doesn't trace isinstance(x, Float[...]), and a symbolic size is no int."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,14 +9,6 @@ from torch.export import Dim
 
 from gald.block import GALD, ORDERS
 from gald.errors import UserError
-
-
-@pytest.fixture
-def untyped() -> Iterator[None]:
-    """No shape checks: dynamo doesn't trace isinstance(x, Float[...]), and a symbolic size is no int."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 class Times(nn.Module):

@@ -1,0 +1,35 @@
+"""Pyramids and dilated convolutions: how far they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from contract import awake, features
+from torch import nn
+
+from gald.aggregation import ASPP, PSP
+from gald.errors import UserError
+
+
+def test_aspp_without_its_image_reaches_exactly_its_dilation():
+    module = awake(ASPP(4, dilations=(2, 5))).double().eval()
+    module.fuse.get_parameter("0.weight").data[:, -2:] = 0  # deaf to the picture's mean
+    x = features(16, 4, 1, 21).requires_grad_()
+    (gradient,) = torch.autograd.grad(module(x)[..., 10].sum(), x)
+    heard = gradient.abs().amax((0, 1, 2)).nonzero().flatten() - 10
+    assert heard.tolist() == [-5, -2, 0, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: PSP(3), r"bins=\(1, 2, 3, 6\) and channels=3"),
+        (lambda: PSP(8, bins=(0,)), r"bins=\(0,\)"),
+        (lambda: ASPP(8, dilations=(6, 0)), r"dilations of 1 or more, got \(6, 0\)"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(build: Callable[[], nn.Module], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        build()
