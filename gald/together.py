@@ -1,11 +1,12 @@
-"""What the processes of a run must agree on: a mistake that one of them meets ends all, and is said once.
+"""What the processes of a run must agree on: how they begin and end, and that a mistake of one ends all, said once.
 
-Without it, the others would wait in the next collective call for a process that is gone.
+Without the latter, the others would wait in the next collective call for a process that is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch.distributed
@@ -14,6 +15,28 @@ from lightning_fabric import Fabric
 from gald.errors import UserError, sentence
 
 T = TypeVar("T")
+
+
+@contextmanager
+def launched(fabric: Fabric) -> Iterator[None]:
+    """Start the processes (torchrun's and SLURM's environments are Fabric's own business); part them at the end.
+
+    Left to Python's exit, a thread of gloo that still holds the last message aborts one process in ten (SIGABRT in
+    place of the exit code). After an unforeseen error nothing is parted: another process may be amid a message, and
+    waiting for it would take half an hour.
+    """
+    fabric.launch()
+    try:
+        yield
+    except (UserError, SystemExit):
+        _part()
+        raise
+    _part()
+
+
+def _part() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def everyone(fabric: Fabric, value: T) -> list[T]:

@@ -35,7 +35,7 @@ from gald.precision import depthwise_in_float
 from gald.progress import Bar
 from gald.run_folder import Log, changed, check_folder, claimed
 from gald.stopping import leave_signals_to_the_parent, stoppable
-from gald.together import everyone, first_alone, together
+from gald.together import everyone, first_alone, launched, together
 
 
 @dataclass
@@ -76,8 +76,8 @@ def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> 
     ``resume`` goes on from last.pt.
     """
     share(config.batch, config.devices * config.nodes, config.micro_batch)
-    fabric = launch(config)
-    with stoppable() as stop, claimed(out, fabric):
+    fabric = processes(config)
+    with launched(fabric), stoppable() as stop, claimed(out, fabric):
         together(fabric, lambda: check_folder(out, resume))
         saved = together(fabric, lambda: resumable(config, out)) if resume else None
         run = prepare(task, config, out, fabric, saved)
@@ -85,15 +85,13 @@ def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> 
         return Ended(run.step, config.steps, run.best, run.first)
 
 
-def launch(config: Train) -> Fabric:
-    """Start the processes; torchrun's and SLURM's environments are Fabric's own business."""
+def processes(config: Train) -> Fabric:
+    """Where the run takes place, not started yet."""
     # The running statistics are averaged when they are needed, not overwritten by rank 0's before every forward.
     known = inspect.signature(DistributedDataParallel).parameters
     local: dict[str, Any] = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
     strategy: Any = DDPStrategy(**local) if config.devices * config.nodes > 1 else "auto"
-    fabric = machine.fabric(config.accelerator, config.devices, config.nodes, config.precision, strategy)
-    fabric.launch()
-    return fabric
+    return machine.fabric(config.accelerator, config.devices, config.nodes, config.precision, strategy)
 
 
 def resumable(config: Train, out: Path) -> checkpoint.Checkpoint:

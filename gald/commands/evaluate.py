@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -52,16 +52,14 @@ def evaluate(
         devices: processes; every picture is counted once.
         workers: loading processes for each device.
     """
-    import json
-    import sys
-
     from gald import machine
     from gald.errors import UserError
     from gald.evaluation import measure
-    from gald.files import check_writable, write_whole
+    from gald.files import check_writable
     from gald.inference import compose
     from gald.metrics import segmentation_metrics
     from gald.tasks import segment
+    from gald.together import launched
 
     if workers < 0:
         raise UserError(f"workers is {workers}; it must be 0 or more")
@@ -75,26 +73,35 @@ def evaluate(
     out = out or checkpoint.with_name(f"{checkpoint.stem}-{settings.name}-{split}.json")
     check_writable(out)
 
-    fabric.launch()
-    # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
-    predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
-    metrics = segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels]).to(fabric.device)
-    scores = measure(predict, pairs, metrics, fabric, workers=workers)
-
-    if fabric.is_global_zero:
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 120).print(
-            table(scores, [label.name for label in pairs.labels], f"{settings.name} {split}, {len(pairs)} pictures")
-        )
+    names = [label.name for label in pairs.labels]
+    with launched(fabric):
+        # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
+        predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
+        metrics = segmentation_metrics(len(names), names).to(fabric.device)
+        scores = measure(predict, pairs, metrics, fabric, workers=workers)
         about = {
             "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split,
             "pictures": len(pairs), "tile": tile, "overlap": overlap, "scales": scales, "flip": flip,
             "precision": precision, "machine": machine.describe(fabric.device),
         }  # fmt: skip
-        numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
-        write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
-        print(f"numbers: {out}")
+        if fabric.is_global_zero:
+            report(scores, names, about, out)
+
+
+def report(scores: dict[str, float], names: list[str], about: dict[str, Any], out: Path) -> None:
+    """The table on the screen, the numbers as JSON in ``out``."""
+    import json
+    import sys
+
+    from rich.console import Console
+
+    from gald.files import write_whole
+
+    title = f"{about['data']} {about['split']}, {about['pictures']} pictures"
+    Console(width=None if sys.stdout.isatty() else 120).print(table(scores, names, title))
+    numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
+    write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
+    print(f"numbers: {out}")
 
 
 COLUMNS = {
