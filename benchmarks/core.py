@@ -10,9 +10,6 @@ Meant for an idle machine (the load is written beside the numbers). Both sides o
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,22 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the gald of this
 
 import torch
 import torch.nn.functional as F
-from parts.measure import (
-    Row,
-    available_mib,
-    compared,
-    in_turns,
-    machine,
-    peak_growth_mib,
-    print_tables,
-    progress,
-    write_csv,
-)
 from parts.network import network_rows
+from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 
 from gald.aggregation import NonLocal
 from gald.losses import ohem_cross_entropy
+from gald.measure import in_turns
+from gald.memory import Peak, Work, peak_in_child, tell_peak
 
 # ---- 2. non-local
 
@@ -75,37 +64,33 @@ def nonlocal_row(height: int, width: int, channels: int, repetitions: int) -> Ro
     case = f"{channels} channels, {height}x{width}"
     progress(f"nonlocal: {case}")
     row: Row = {"part": "nonlocal", "case": case, "baseline": "N x N matrix", "variant": "gald NonLocal"}
-    row["variant_peak_mib"] = child_peak_mib(False, height, width, channels)
-    needed = 2 * (height * width) ** 2 * 4 / 2**20 + 1024  # scores and their softmax, and some air
-    if needed > available_mib():
-        return row | {"note": f"N x N matrix skipped: it needs {needed:.0f} MiB, {available_mib():.0f} are free"}
-    row["baseline_peak_mib"] = child_peak_mib(True, height, width, channels)
+    matrix, lean = (child_peak(naive, height, width, channels) for naive in (True, False))
+    row["variant_peak_mib"] = lean.mib
+    if matrix.why:
+        return row | {"note": f"N x N matrix skipped: it {matrix.why}"}
+    row["baseline_peak_mib"] = matrix.mib
     module, x = non_local_case(height, width, channels)
     naive, ours = (non_local_work(each, module, x) for each in (True, False))
     row["difference"] = float((naive() - ours()).abs().max())
-    return row | compared(*in_turns({"N x N matrix": naive, "gald": ours}, repetitions).values())
+    return row | compared(*in_turns({"N x N matrix": naive, "gald": ours}, repetitions, progress).values())
 
 
-def child_peak_mib(naive: bool, height: int, width: int, channels: int) -> float | None:
-    """Memory one call needs, measured in a fresh process, where nothing was allocated and freed before."""
-    # With a fixed threshold, freed tensors go back to the system at once instead of feeding later ones unseen.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+def child_peak(naive: bool, height: int, width: int, channels: int) -> Peak:
+    """Memory one call needs, measured in a fresh process."""
     numbers = [int(naive), height, width, channels, torch.get_num_threads()]
-    command = [sys.executable, str(Path(__file__).resolve()), "--child", *map(str, numbers)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        progress(f"  the process that measures memory failed ({done.returncode})")
-        return None
-    peak: float | None = json.loads(done.stdout)
-    return peak
+    return peak_in_child([sys.executable, str(Path(__file__).resolve()), "--child", *map(str, numbers)])
 
 
 @torch.no_grad()
 def child(naive: int, height: int, width: int, channels: int, threads: int) -> None:
     torch.set_num_threads(threads)
-    module, x = non_local_case(height, width, channels)
-    non_local_work(bool(naive), module, x[..., :4, :4].contiguous())()  # loads the kernels' libraries
-    print(json.dumps(peak_growth_mib(non_local_work(bool(naive), module, x))))
+
+    def prepare() -> Work:
+        module, x = non_local_case(height, width, channels)
+        non_local_work(bool(naive), module, x[..., :4, :4].contiguous())()  # loads the kernels' libraries
+        return non_local_work(bool(naive), module, x)
+
+    tell_peak(prepare)
 
 
 # ---- 3. OHEM
@@ -161,7 +146,7 @@ def ohem_row(case: str, logits: Tensor, target: Tensor, repetitions: int, min_ke
         "gald": lambda: forward_and_backward(ohem_cross_entropy),
     }
     row: Row = {"part": "ohem", "case": case, "baseline": "sorted in the graph", "variant": "gald ohem_cross_entropy"}
-    row |= compared(*in_turns(works, repetitions).values()) | {"difference": abs(theirs - ours)}
+    row |= compared(*in_turns(works, repetitions, progress).values()) | {"difference": abs(theirs - ours)}
     return row | {"note": f"losses {theirs:.6f} and {ours:.6f}, gradients {apart:.1e} of the largest apart"}
 
 

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gald.block import GALD as GALD
+    from gald.plugging import plug as plug
+    from gald.plugging import plugged_parameters as plugged_parameters
+    from gald.plugging import unplug as unplug
     from gald.segmentation import Segmenter as Segmenter
     from gald.tasks.segment import load as load
 
 __version__ = "0.1.0"
-__all__ = ["GALD", "Segmenter", "__version__", "load"]
+__all__ = ["GALD", "Segmenter", "__version__", "load", "plug", "plugged_parameters", "unplug"]
 
-_WHERE = {"GALD": "gald.block", "Segmenter": "gald.segmentation", "load": "gald.tasks.segment"}
+_WHERE = {
+    "GALD": "gald.block",
+    "Segmenter": "gald.segmentation",
+    "load": "gald.tasks.segment",
+    "plug": "gald.plugging",
+    "plugged_parameters": "gald.plugging",
+    "unplug": "gald.plugging",
+}
 
 
 def __getattr__(name: str) -> Any:  # a module's attribute can be anything

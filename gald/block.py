@@ -15,13 +15,14 @@ from gald.distribution import DISTRIBUTORS
 from gald.errors import UserError, lookup
 from gald.layers import conv_norm, upsample_registered
 
-Part = Callable[[Tensor], Tensor]
-ORDERS: dict[str, Callable[[Part, Part, Tensor], Tensor]] = {
-    "ga-ld": lambda ga, ld, x: ld(ga(x)),  # Eq. (1), (2): the paper's choice
-    "ld-ga": lambda ga, ld, x: ga(ld(x)),
-    "parallel": lambda ga, ld, x: torch.cat([ga(x), ld(x)], dim=1),
+Aggregate = Callable[[Tensor], Tensor]
+Distribute = Callable[[Tensor, Tensor], Tensor]  # of what is handed out, and the local feature
+ORDERS: dict[str, Callable[[Aggregate, Distribute, Tensor], Tensor]] = {
+    "ga-ld": lambda ga, ld, x: ld(ga(x), x),  # Eq. (1), (2): the paper's choice
+    "ld-ga": lambda ga, ld, x: ga(ld(x, x)),
+    "parallel": lambda ga, ld, x: torch.cat([ga(x), ld(x, x)], dim=1),
     "ga": lambda ga, ld, x: ga(x),
-    "ld": lambda ga, ld, x: ld(x),
+    "ld": lambda ga, ld, x: ld(x, x),
 }
 
 
@@ -33,7 +34,9 @@ class GALD(nn.Module):
     Args:
         channels: C, the width of the map.
         ga: a name in :data:`gald.aggregation.AGGREGATORS`, or a module of your own that keeps the shape.
-        ld: a name in :data:`gald.distribution.DISTRIBUTORS`, or a module of your own that keeps the shape.
+        ld: a name in :data:`gald.distribution.DISTRIBUTORS`, or a module of your own that keeps the shape. One with an
+            attribute ``relates = True`` is called with the aggregated map and the local feature, any other with the
+            former only (see :mod:`gald.distribution`).
         order: "ga-ld", "ld-ga", "parallel" (the two results concatenated, GA's first), "ga" or "ld" alone. What an
             order doesn't use is not built.
         reduce: GA works on the map shrunk by this power of two (the paper: 2), 1 for the full map.
@@ -67,12 +70,17 @@ class GALD(nn.Module):
         self.down = nn.Sequential(*(conv_norm(channels, channels, 3, stride=2, groups=channels) for _ in range(steps)))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b out h w"]:
-        return ORDERS[self.order](self._aggregate, self.ld, x)
+        return ORDERS[self.order](self._aggregate, self._distribute, x)
 
     def _aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """F_GA: the aggregation of the shrunk map, laid back on the pixels that it came from."""
         y: Tensor = self.ga(self.down(x))
         return y if self.reduce == 1 else upsample_registered(y, self.reduce, (x.shape[2], x.shape[3]))
+
+    def _distribute(self, x: Float[Tensor, "b c h w"], local: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """F_GALD of the aggregated ``x``; the local feature goes to those that ask for it."""
+        y: Tensor = self.ld(x, local) if getattr(self.ld, "relates", False) else self.ld(x)
+        return y
 
 
 def _build(table: dict[str, type[nn.Module]], part: str | nn.Module, kind: str, channels: int) -> nn.Module:

@@ -23,9 +23,11 @@ class Model:
     backbone: str = "resnet50"
     """A timm model name."""
     ga: str = "cgnl"
-    """Global aggregation: none, psp, aspp, nonlocal, cgnl, cgnl_rbf."""
+    """Global aggregation: none, psp, aspp, dense_aspp, nonlocal, nonlocal_gaussian, nonlocal_dot,
+    nonlocal_concatenation, ocnet, ann, ccnet, cfnet, psanet, pam, cam, danet, cgnl, cgnl_rbf, a2, glore, beyondgrids,
+    dgcnet, encnet, gap, gcnet, cab, cbam."""
     ld: str = "mask"
-    """Local distribution: none, mask, average, bilinear."""
+    """Local distribution: none, mask, average, bilinear, gate, window_affinity, dynamic_kernel."""
     order: str = "ga-ld"
     """ga-ld, ld-ga, parallel, ga or ld (the paper's Fig. 3)."""
     reduce: int = 2

@@ -37,6 +37,16 @@ def conv_norm(
     return nn.Sequential(conv, BatchNorm2d(out_channels), *([nn.ReLU()] if act else []))
 
 
+def weight_of(conv: nn.Sequential) -> Tensor:
+    """The weight of a :func:`conv_norm`, for those who multiply with parts of it.
+
+    Read as an attribute: ``get_parameter`` refuses the plain tensors that ``torch.func.functional_call`` puts there.
+    """
+    weight = conv[0].weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
 def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
     """Undo padded stride-2 convolutions: sample i of ``x`` lies on pixel ``i * stride``, bilinear between, edge beyond.
 

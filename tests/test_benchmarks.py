@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gald.aggregation import AGGREGATORS
+from gald.memory import Peak
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -16,7 +19,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def core(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     module = importlib.import_module("core")
-    monkeypatch.setattr(module, "child_peak_mib", lambda *_: 1.0)  # a fresh process takes seconds to import
+    monkeypatch.setattr(module, "child_peak", lambda *_: Peak(1.0))  # a fresh process takes seconds to import
     return module
 
 
@@ -33,9 +36,9 @@ def test_both_sides_of_the_small_parts_are_the_same_function(core, tmp_path, cap
 
 
 def test_the_matrix_is_skipped_where_memory_is_short_and_it_says_so(core, monkeypatch):
-    monkeypatch.setattr(core, "available_mib", lambda: 1.0)
+    monkeypatch.setattr(core, "child_peak", lambda naive, *_: Peak(why="needs more") if naive else Peak(1.0))
     (row,) = core.nonlocal_rows({(4, 5): 1}, channels=8)
-    assert "skipped" in row["note"]
+    assert row["note"] == "N x N matrix skipped: it needs more"
     assert "ratio_of_median" not in row
 
 
@@ -56,3 +59,29 @@ def test_a_part_can_compute_in_another_type(core):
         assert mixed[0](torch.ones(1, 1, 2, 2)).dtype == torch.bfloat16
         assert mixed(torch.ones(1, 1, 2, 2)).dtype == torch.float32
     assert layers[0].weight.dtype == torch.float32
+
+
+@pytest.fixture
+def aggregations(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    module = importlib.import_module("aggregations")
+    monkeypatch.setattr(module, "child_peak", lambda *_: Peak(1.0))  # a fresh process takes seconds to import
+    return module
+
+
+def test_each_aggregation_is_the_same_function_as_its_definition(aggregations, tmp_path):
+    aggregations.main(["--toy", "--out", str(tmp_path / "zoo.csv")])
+    with (tmp_path / "zoo.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["variant"] for row in rows] == [name for name in AGGREGATORS if name != "none"]
+    for row in rows:
+        assert row["note"].startswith("the largest output is"), row
+        assert float(row["difference"]) < 1e-3 * float(row["note"].split()[-1]), row
+        assert float(row["ratio_of_median"]) > 0
+
+
+def test_what_the_definition_cannot_have_is_told(aggregations, monkeypatch):
+    monkeypatch.setattr(aggregations, "child_peak", lambda naive, *_: Peak(why="needs more") if naive else Peak(2.0))
+    row = aggregations.row_of("psp", 16, 4, 5, 0.0, 9.0)
+    assert (row["note"], row["variant_peak_mib"]) == ("the definition needs more", 2.0)
+    assert "ratio_of_median" not in row

@@ -24,7 +24,7 @@ class Times(nn.Module):
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("ga", ["none", "psp", "cgnl"])  # every part alone is held by the contract
-@pytest.mark.parametrize("ld", ["none", "mask", "average"])
+@pytest.mark.parametrize("ld", ["none", "mask", "average", "gate", "window_affinity", "dynamic_kernel"])
 def test_every_order_from_one_pixel_up(order: str, ga: str, ld: str):
     torch.manual_seed(0)
     block = GALD(16, ga, ld, order)
@@ -62,6 +62,43 @@ def test_the_order_matters():
     x = torch.randn(1, 4, 3, 3)
     torch.testing.assert_close(GALD(4, square, increment, "ga-ld")(x), x * x + 1)
     torch.testing.assert_close(GALD(4, square, increment, "ld-ga")(x), (x + 1) ** 2)
+
+
+class Relating(nn.Module):
+    """A distribution that asks for the local feature too."""
+
+    relates = True
+
+    def forward(self, x: Tensor, local: Tensor) -> Tensor:
+        return 10 * x + local
+
+
+def test_the_local_feature_goes_to_those_that_ask():
+    x = torch.randn(2, 4, 5, 6)
+    expected = {
+        "ga-ld": 20 * x + x,  # what GA made, and what came before it
+        "ld-ga": 2 * (10 * x + x),
+        "parallel": torch.cat([2 * x, 10 * x + x], dim=1),
+        "ga": 2 * x,
+        "ld": 10 * x + x,
+    }
+    assert expected.keys() == ORDERS.keys()
+    for order, y in expected.items():
+        torch.testing.assert_close(GALD(4, Times(2.0), Relating(), order, reduce=1)(x), y)
+
+
+@pytest.mark.parametrize("name", ["gate", "window_affinity", "dynamic_kernel"])
+def test_a_reading_gets_the_aggregated_and_the_local_map(name: str):
+    torch.manual_seed(0)
+    block, seen = GALD(16, "psp", name).eval(), {}
+    block.ga.register_forward_hook(lambda _module, _inputs, y: seen.update(ga=y))
+    block.ld.register_forward_hook(lambda _module, inputs, _y: seen.update(inputs=inputs))
+    x = torch.randn(1, 16, 13, 24)
+    y = block(x)
+    aggregated, local = seen["inputs"]
+    assert local is x
+    torch.testing.assert_close(aggregated[..., ::2, ::2], seen["ga"])  # the halved map, laid back
+    torch.testing.assert_close(y, block.ld(aggregated, x))
 
 
 def test_equation_2_in_the_block():
@@ -136,9 +173,10 @@ def test_weights_travel_by_name():
     assert torch.equal(first(x), second(x))
 
 
-def test_exports_with_a_free_size(untyped: None):
+@pytest.mark.parametrize("ld", ["mask", "window_affinity"])  # one of each kind: the contract exports every part alone
+def test_exports_with_a_free_size(ld: str, untyped: None):
     torch.manual_seed(0)
-    block = GALD(8, "psp").eval()
+    block = GALD(8, "psp", ld).eval()
     exported = torch.export.export(
         block, (torch.randn(1, 8, 36, 43),), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},)
     ).module()

@@ -202,6 +202,12 @@ def test_the_readme_lists_what_a_table_holds(table: dict[str, object]):
     assert [name for name in table if f"`{name}`" not in README] == []
 
 
+@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS], ids=["ga", "ld"])
+def test_the_page_to_choose_by_has_a_row_for_each(table: dict[str, object]):
+    page = (ROOT / "docs" / "choosing.md").read_text()
+    assert [name for name in table if f"| `{name}` |" not in page and f"| `{name}`, " not in page] == []
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
     recipe = RECIPES[name]

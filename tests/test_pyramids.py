@@ -9,7 +9,7 @@ import torch
 from contract import awake, features
 from torch import nn
 
-from gald.aggregation import ASPP, PSP
+from gald.aggregation import ASPP, PSP, DenseASPP
 from gald.errors import UserError
 
 
@@ -22,12 +22,31 @@ def test_aspp_without_its_image_reaches_exactly_its_dilation():
     assert heard.tolist() == [-5, -2, 0, 2, 5]
 
 
+def test_dense_aspp_hears_every_third_position_as_far_as_63():
+    module = awake(DenseASPP(16)).double().eval()
+    x = features(16, 16, 1, 140).requires_grad_()
+    (gradient,) = torch.autograd.grad(module(x)[..., 70].sum(), x)
+    heard = gradient.abs().amax((0, 1, 2)).nonzero().flatten() - 70
+    assert heard.tolist() == list(range(-63, 64, 3))
+
+
+@torch.no_grad()
+def test_dense_aspp_concatenates_the_map_itself_not_its_positive_part():
+    module = awake(DenseASPP(16)).double().eval()
+    for layer in module.layers:
+        layer[-1].weight.zero_()  # no layer adds anything
+    x = -features(2, 16, 3, 4).abs()
+    assert (module(x) - module(x.relu())).abs().max() > 0.1
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
         (lambda: PSP(3), r"bins=\(1, 2, 3, 6\) and channels=3"),
         (lambda: PSP(8, bins=(0,)), r"bins=\(0,\)"),
         (lambda: ASPP(8, dilations=(6, 0)), r"dilations of 1 or more, got \(6, 0\)"),
+        (lambda: DenseASPP(8, dilations=(3, 0)), r"one or more dilations of 1 or more, got \(3, 0\)"),
+        (lambda: DenseASPP(8, dilations=()), r"one or more dilations of 1 or more, got \(\)"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(build: Callable[[], nn.Module], sentence: str):

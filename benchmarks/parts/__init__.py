@@ -1,1 +1,1 @@
-"""What benchmarks/core.py is made of."""
+"""What the benchmarks are made of."""

@@ -27,8 +27,9 @@ from torch import Tensor, nn
 
 from gald.data.synthetic import synthetic
 from gald.folding import fold_batch_norm
+from gald.measure import Times, in_turns
 from gald.official import gald_r50, normalize
-from parts.measure import Row, Times, compared, in_turns, progress
+from parts.rows import Row, compared, progress
 
 CLASSES = 19
 BASELINE = "float32, as it is"
@@ -60,13 +61,13 @@ def network_rows(side: int, repetitions: int, compiled: bool) -> list[Row]:
     progress(f"  {case}")
     works = variants(body, image, compiled)
     equal = agreements(works, Agreement(reference, {"random": random, "fitted": fitted}, side))
-    times = in_turns(works, repetitions)
+    times = in_turns(works, repetitions, progress)
     rows = [row_of(case, name, equal[name], times[BASELINE], times[name]) for name in works if name != BASELINE]
     good = [name for name in works if name != BASELINE and equal[name]["equal_fitted_percent"] >= GOOD_ENOUGH]
     if good:
         best = min(good, key=lambda name: times[name].median)
         progress(f"  fastest with {GOOD_ENOUGH} % equal pixels: {best}; again, in turns with the baseline alone")
-        duel = in_turns({name: works[name] for name in (BASELINE, best)}, max(1, 2 * repetitions - 1))
+        duel = in_turns({name: works[name] for name in (BASELINE, best)}, max(1, 2 * repetitions - 1), progress)
         rows.append(row_of(f"{case}, the best in turns with the baseline alone", best, equal[best], *duel.values()))
     return rows
 

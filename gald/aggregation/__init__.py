@@ -1,4 +1,5 @@
-"""Global aggregation (GA): modules in which each position of a map learns of all the others.
+"""Global aggregation (GA): modules in which each position of a map learns of all the others, or, as in
+:class:`DenseASPP`, of many and far ones.
 
 The contract, held by one test over the table (``tests/test_aggregation.py``):
 
@@ -16,18 +17,89 @@ from __future__ import annotations
 
 from torch import nn
 
+from gald.aggregation.a2 import A2
+from gald.aggregation.ann import ANN
 from gald.aggregation.aspp import ASPP
+from gald.aggregation.cab import CAB
+from gald.aggregation.cbam import CBAM
+from gald.aggregation.ccnet import CCNet
+from gald.aggregation.cfnet import CFNet
 from gald.aggregation.cgnl import CGNL, CGNLRBF
-from gald.aggregation.nonlocal_ import NonLocal
+from gald.aggregation.danet import CAM, PAM, DANet
+from gald.aggregation.dense_aspp import DenseASPP
+from gald.aggregation.dgcnet import DGCNet
+from gald.aggregation.encnet import EncNet
+from gald.aggregation.gap import GAP
+from gald.aggregation.gcnet import GCNet
+from gald.aggregation.gcu import BeyondGrids
+from gald.aggregation.glore import GloRe
+from gald.aggregation.nonlocal_ import NonLocal, NonLocalDot, NonLocalGaussian
+from gald.aggregation.nonlocal_concatenation import NonLocalConcatenation
+from gald.aggregation.ocnet import OCNet
+from gald.aggregation.psanet import PSANet
 from gald.aggregation.psp import PSP
 
 AGGREGATORS: dict[str, type[nn.Module]] = {
     "none": nn.Identity,
+    # pyramids and dilated convolutions
     "psp": PSP,
     "aspp": ASPP,
+    "dense_aspp": DenseASPP,
+    # attention between positions
     "nonlocal": NonLocal,
+    "nonlocal_gaussian": NonLocalGaussian,
+    "nonlocal_dot": NonLocalDot,
+    "nonlocal_concatenation": NonLocalConcatenation,
+    "ocnet": OCNet,
+    "ann": ANN,
+    "ccnet": CCNet,
+    "cfnet": CFNet,
+    "psanet": PSANet,
+    "pam": PAM,
+    # attention between channels, or both
+    "cam": CAM,
+    "danet": DANet,
     "cgnl": CGNL,
     "cgnl_rbf": CGNLRBF,
+    # a few descriptors or nodes in between
+    "a2": A2,
+    "glore": GloRe,
+    "beyondgrids": BeyondGrids,
+    "dgcnet": DGCNet,
+    "encnet": EncNet,
+    # one vector for the picture
+    "gap": GAP,
+    "gcnet": GCNet,
+    "cab": CAB,
+    "cbam": CBAM,
 }
 
-__all__ = ["AGGREGATORS", "ASPP", "CGNL", "CGNLRBF", "PSP", "NonLocal"]
+__all__ = [
+    "A2",
+    "AGGREGATORS",
+    "ANN",
+    "ASPP",
+    "CAB",
+    "CAM",
+    "CBAM",
+    "CGNL",
+    "CGNLRBF",
+    "GAP",
+    "PAM",
+    "PSP",
+    "BeyondGrids",
+    "CCNet",
+    "CFNet",
+    "DANet",
+    "DGCNet",
+    "DenseASPP",
+    "EncNet",
+    "GCNet",
+    "GloRe",
+    "NonLocal",
+    "NonLocalConcatenation",
+    "NonLocalDot",
+    "NonLocalGaussian",
+    "OCNet",
+    "PSANet",
+]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
-from gald.layers import conv_norm
+from gald.layers import conv_norm, weight_of
 
 
 class ASPP(nn.Module):
@@ -36,7 +36,7 @@ class ASPP(nn.Module):
         local = torch.cat([branch(x) for branch in self.branches], dim=1)
         image = self.image(x.mean((2, 3), keepdim=True))
         # A 1x1 convolution is linear: the picture's one vector is fused as one vector and added everywhere.
-        weight = self.fuse.get_parameter("0.weight")
+        weight = weight_of(self.fuse)
         near, far = torch.split(weight, [local.shape[1], image.shape[1]], dim=1)
         y: Tensor = self.fuse[1](F.conv2d(local, near) + F.conv2d(image, far))
         y = self.fuse[2](y)

@@ -1,19 +1,25 @@
-"""Non-local attention, embedded Gaussian: Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv 1711.07971."""
+"""Non-local attention: Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv 1711.07971.
+
+Each position gathers from all: ``x + BN(W_z y)`` with ``y_i = sum_j f(x_i, x_j) g(x_j) / C(x)``. The paper's four
+pairwise functions f (its 3.2) are four classes, the last in :mod:`gald.aggregation.nonlocal_concatenation`. None stores
+the matrix between positions. All are ``(B, C, H, W) -> (B, C, H, W)`` for any size from 1x1, have an inner width of
+``C // reduction``, and start as the identity, since the weight of their norm is zero at first (the paper, 4.1).
+"""
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.layers import conv_norm
+from gald.aggregation.attention import attend, linear, tokens
+from gald.layers import conv_norm, weight_of
 
 
 class NonLocal(nn.Module):
-    """Each position gathers from all: ``x + BN(W_z softmax(theta(x) phi(x)^T / sqrt(d)) g(x))``, d = C // reduction.
+    """Embedded Gaussian: ``x + BN(W_z softmax(theta(x) phi(x)^T / sqrt(d)) g(x))``, d = C // reduction.
 
-    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1. Time grows with (H W)^2, memory with H W only: the matrix
-    between positions is never stored. The last norm's weight is zero at first (the paper, 4.1): it starts as identity.
+    Time grows with (H W)^2, memory with H W only.
     """
 
     def __init__(self, channels: int, *, reduction: int = 2) -> None:
@@ -21,23 +27,76 @@ class NonLocal(nn.Module):
         width = max(1, channels // reduction)
         # Of the paper's biases only theta's is left: one on phi moves a whole row of logits, which softmax doesn't see,
         # and one on g moves the whole map, which the norm takes off.
-        self.theta = nn.Conv2d(channels, width, 1)
-        self.phi, self.g = (nn.Conv2d(channels, width, 1, bias=False) for _ in range(2))
-        self.project = conv_norm(width, channels, 1, act=False)
-        for conv in (self.theta, self.phi, self.g):
-            nn.init.normal_(conv.weight, std=0.01)
-        nn.init.zeros_(self.theta.get_parameter("bias"))
-        nn.init.zeros_(self.project.get_parameter("1.weight"))
+        self.theta = embedding(channels, width)
+        self.phi, self.g = (embedding(channels, width, bias=False) for _ in range(2))
+        self.project = silent_projection(width, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        batch, _, height, width = x.shape
-        tokens = x.flatten(2).transpose(1, 2)
-        # F.linear writes (B, 1, N, d) with d last. A permuted view would have stride N there, and attention would
-        # fall back to the form that stores N x N without a word (measured at 97x97: 787 MB and twice the time).
-        query, key, value = (
-            F.linear(tokens, conv.weight.flatten(1), conv.bias).unsqueeze(1) for conv in (self.theta, self.phi, self.g)
-        )
-        context = F.scaled_dot_product_attention(query, key, value, scale=query.shape[-1] ** -0.5)
-        context = context.squeeze(1).transpose(1, 2).reshape(batch, -1, height, width)
-        y: Tensor = self.project(context)
+        every = tokens(x)
+        theta, phi, g = (linear(conv, every) for conv in (self.theta, self.phi, self.g))
+        gathered = attend(theta, phi, g, scale=theta.shape[2] ** -0.5)
+        y: Tensor = self.project(gathered.reshape(x.shape[0], -1, *x.shape[2:]))
         return x + y.to(x.dtype)
+
+
+class NonLocalGaussian(nn.Module):
+    """Gaussian: ``x + BN(W_z softmax(x x^T) g(x))``, no embedding and no scale.
+
+    With many channels a position is far more like itself than like any other (its own weight is 0.6 on average for 512
+    random ones), so it tends to a 1x1 convolution. Time grows with (H W)^2, memory with H W only.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 2) -> None:
+        super().__init__()
+        width = max(1, channels // reduction)
+        self.g = embedding(channels, width, bias=False)  # a bias would move the whole map, which the norm takes off
+        self.project = silent_projection(width, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        # g is linear, so it may come after the gathering. Before it, values half as wide as the keys would cost as
+        # much: the fused kernels want both alike.
+        every = tokens(x)
+        gathered = attend(every, every, every, scale=1.0).reshape_as(x)
+        y: Tensor = self.project(self.g(gathered))
+        return x + y.to(x.dtype)
+
+
+class NonLocalDot(nn.Module):
+    """Dot product: ``x + BN(W_z theta(x) phi(x)^T g(x) / (H W))``, evaluated from the right.
+
+    ``phi(x)^T g(x)`` is a matrix between channels, so time and memory grow with H W. What comes out is cubic in x:
+    from that matrix on everything is float32 under autocast, where fp16 would overflow.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 2) -> None:
+        super().__init__()
+        width = max(1, channels // reduction)
+        self.theta, self.phi, self.g = (embedding(channels, width) for _ in range(3))
+        self.project = silent_projection(width, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        theta, phi, g = (conv(x).flatten(2) for conv in (self.theta, self.phi, self.g))
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            between = g.to(wide) @ phi.to(wide).transpose(1, 2) / phi.shape[2]
+            # W_z is folded into the small matrix and costs nothing per position.
+            weight = weight_of(self.project).flatten(1)
+            y: Tensor = (weight.to(wide) @ between @ theta.to(wide)).reshape_as(x)
+        y = self.project[1](y.to(weight.dtype))
+        return x + y.to(x.dtype)
+
+
+def embedding(channels: int, width: int, *, bias: bool = True) -> nn.Conv2d:
+    """A 1x1 convolution with the paper's small first weights (deviation 0.01)."""
+    conv = nn.Conv2d(channels, width, 1, bias=bias)
+    nn.init.normal_(conv.weight, std=0.01)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def silent_projection(width: int, channels: int) -> nn.Sequential:
+    """W_z and its norm, whose weight is zero at first."""
+    project = conv_norm(width, channels, 1, act=False)
+    nn.init.zeros_(project.get_parameter("1.weight"))
+    return project

@@ -1,9 +1,8 @@
 """Pyramid pooling: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017, arXiv 1612.01105.
 
-Equal to the usual form to rounding, without its two costly habits. Pooling is two small matrix products, because
-``adaptive_avg_pool2d`` exports to ONNX with the example's windows frozen: wrong at every other size, silently. And the
-pyramid is neither enlarged nor concatenated, because a convolution of an interpolated 6x6 map is a product of small
-matrices too (about twice as fast at 97x97, with the same weights).
+Equal to the usual form to rounding, without its two costly habits. Pooling is two small matrix products (see
+:mod:`gald.aggregation.pooling`). And the pyramid is neither enlarged nor concatenated, because a convolution of an
+interpolated 6x6 map is a product of small matrices too (about twice as fast at 97x97, with the same weights).
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.aggregation.pooling import pyramid
 from gald.errors import UserError
-from gald.layers import conv_norm
+from gald.layers import conv_norm, weight_of
 
 
 class PSP(nn.Module):
@@ -34,7 +34,7 @@ class PSP(nn.Module):
         self.fuse = conv_norm(channels + self.width * len(bins), channels, 3)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        weight = self.fuse.get_parameter("0.weight")
+        weight = weight_of(self.fuse)
         own, *pyramid = torch.split(weight, [x.shape[1], *[self.width] * len(self.bins)], dim=1)
         y = F.conv2d(x, own, padding=1)
         y = y + self._fused_pyramid(x, pyramid).to(y.dtype)
@@ -45,22 +45,12 @@ class PSP(nn.Module):
     def _fused_pyramid(self, x: Float[Tensor, "b c h w"], weights: list[Tensor]) -> Float[Tensor, "b c h w"]:
         """The sum over the bins of conv3x3(enlarge(stage(pool(x)))), at most 36 x W until the last product."""
         height, width = x.shape[2:]
-        rows = torch.split(torch.cat([_pooling(height, bins, x) for bins in self.bins]) @ x, list(self.bins), dim=2)
         columns = []
-        for bins, row, stage, weight in zip(self.bins, rows, self.stages, weights, strict=True):
-            pooled = stage(row @ _pooling(width, bins, x).T)
-            taps = torch.einsum("ocyx,bcij->boyixj", weight, pooled.to(weight.dtype)).flatten(4).flatten(2, 3)
+        for bins, cells, stage, weight in zip(self.bins, pyramid(x, self.bins), self.stages, weights, strict=True):
+            pooled = stage(cells).to(weight.dtype)
+            taps = torch.einsum("ocyx,bcij->boyixj", weight, pooled).flatten(4).flatten(2, 3)
             columns.append(taps @ _enlarging(width, bins, taps).T)
         return torch.cat([_enlarging(height, bins, x) for bins in self.bins], dim=1) @ torch.cat(columns, dim=2)
-
-
-def _pooling(size: int, bins: int, like: Tensor) -> Float[Tensor, "{bins} {size}"]:
-    """The rows of ``adaptive_avg_pool1d``: cell i is the mean of floor(i n / b) up to ceil((i + 1) n / b)."""
-    cell = torch.arange(bins, device=like.device)[:, None]
-    low, high = cell * size // bins, ((cell + 1) * size + bins - 1) // bins
-    position = torch.arange(size, device=like.device)
-    inside = (position >= low) & (position < high)
-    return inside.to(like.dtype) / (high - low).to(like.dtype)
 
 
 def _enlarging(size: int, bins: int, like: Tensor) -> Float[Tensor, "{size} 3*{bins}"]:

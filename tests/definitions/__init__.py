@@ -6,9 +6,10 @@ names which of its modules are blind to positions: shuffle the map's positions, 
 
 from __future__ import annotations
 
-from definitions import attention, cgnl, pyramids
+from definitions import attention, cgnl, gates, graphs, others, pyramids
 from definitions.kind import Definitions
 
-FAMILIES = (pyramids, attention, cgnl)
+FAMILIES = (pyramids, attention, cgnl, graphs, gates, others)
 DEFINITIONS: Definitions = {name: case for family in FAMILIES for name, case in family.DEFINITIONS.items()}
 BLIND_TO_POSITIONS: set[str] = set().union(*(family.BLIND for family in FAMILIES))
+NOT_GLOBAL = others.NOT_GLOBAL

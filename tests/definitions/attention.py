@@ -1,22 +1,156 @@
-"""Attention between positions, with the matrix that the modules never store."""
+"""Attention between positions (or channels), with the matrix that the modules never store."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from definitions.kind import Definitions
-from gald.aggregation import NonLocal
+from gald.aggregation import (
+    A2,
+    ANN,
+    CAM,
+    PAM,
+    CCNet,
+    DANet,
+    NonLocal,
+    NonLocalConcatenation,
+    NonLocalDot,
+    NonLocalGaussian,
+    OCNet,
+)
+
+
+def flat(*maps: Tensor) -> list[Tensor]:
+    return [each.flatten(2) for each in maps]
+
+
+def gathered(affinity: Tensor, value: Tensor, like: Tensor) -> Tensor:
+    """``sum_j affinity_ij value_j``, as a map of the size of ``like``."""
+    return torch.einsum("bij,bdj->bdi", affinity, value).reshape(like.shape[0], -1, *like.shape[2:])
 
 
 def literal_nonlocal(module: NonLocal, x: Tensor) -> Tensor:
-    theta, phi, g = (conv(x).flatten(2) for conv in (module.theta, module.phi, module.g))
+    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
     affinity = torch.softmax(torch.einsum("bdi,bdj->bij", theta, phi) / theta.shape[1] ** 0.5, dim=2)
-    return x + module.project(torch.einsum("bij,bdj->bdi", affinity, g).reshape(x.shape[0], -1, *x.shape[2:]))
+    return x + module.project(gathered(affinity, g, x))
+
+
+def literal_nonlocal_gaussian(module: NonLocalGaussian, x: Tensor) -> Tensor:
+    every, g = flat(x, module.g(x))
+    affinity = torch.softmax(torch.einsum("bci,bcj->bij", every, every), dim=2)
+    return x + module.project(gathered(affinity, g, x))
+
+
+def literal_nonlocal_dot(module: NonLocalDot, x: Tensor) -> Tensor:
+    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
+    affinity = torch.einsum("bdi,bdj->bij", theta, phi) / theta.shape[2]
+    return x + module.project(gathered(affinity, g, x))
+
+
+def literal_nonlocal_concatenation(module: NonLocalConcatenation, x: Tensor) -> Tensor:
+    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
+    for_theta, for_phi = module.pair.weight.flatten().chunk(2)
+    a, b = torch.einsum("d,bdi->bi", for_theta, theta), torch.einsum("d,bdj->bj", for_phi, phi)
+    affinity = F.relu(a[:, :, None] + b[:, None, :]) / theta.shape[2]
+    return x + module.project(gathered(affinity, g, x))
+
+
+def literal_a2(module: A2, x: Tensor) -> Tensor:
+    a, b, v = flat(module.a(x), module.b(x), module.v(x))
+    affinity = torch.einsum("bni,bnj->bij", v.softmax(1), b.softmax(2))
+    return x + module.project(gathered(affinity, a, x))
+
+
+def literal_ccnet(module: CCNet, x: Tensor) -> Tensor:
+    """Rows and columns as batches of lines, as the released code has them."""
+    batch, channels, height, width = x.shape
+    for _ in range(module.recurrence):
+        maps = [module.query(x), module.key(x), module.value(x)]
+        rows = [each.permute(0, 2, 1, 3).reshape(batch * height, -1, width) for each in maps]
+        columns = [each.permute(0, 3, 1, 2).reshape(batch * width, -1, height) for each in maps]
+        along_row = rows[0].transpose(1, 2) @ rows[1]
+        along_column = columns[0].transpose(1, 2) @ columns[1]
+        along_column = along_column - torch.full((height,), torch.inf, dtype=x.dtype, device=x.device).diag()
+        energy = [
+            along_row.reshape(batch, height, width, width),
+            along_column.reshape(batch, width, height, height).transpose(1, 2),
+        ]
+        in_row, in_column = torch.cat(energy, dim=3).softmax(3).split([width, height], dim=3)
+        in_row = in_row.reshape(batch * height, width, width)
+        in_column = in_column.transpose(1, 2).reshape(batch * width, height, height)
+        from_row = (rows[2] @ in_row.transpose(1, 2)).reshape(batch, height, channels, width).permute(0, 2, 1, 3)
+        from_column = columns[2] @ in_column.transpose(1, 2)
+        from_column = from_column.reshape(batch, width, channels, height).permute(0, 2, 3, 1)
+        x = x + module.gamma * (from_row + from_column)
+    return x
+
+
+def literal_pam(module: PAM, x: Tensor) -> Tensor:
+    query, key, value = flat(module.query(x), module.key(x), module.value(x))
+    affinity = torch.softmax(torch.einsum("bdi,bdj->bij", query, key), dim=2)
+    return x + module.gamma * gathered(affinity, value, x)
+
+
+def literal_cam(module: CAM, x: Tensor) -> Tensor:
+    (channels,) = flat(x)
+    energy = torch.einsum("bcn,bdn->bcd", channels, channels)
+    attention = torch.softmax(energy.amax(2, keepdim=True) - energy, dim=2)
+    return x + module.gamma * torch.einsum("bcd,bdn->bcn", attention, channels).reshape(x.shape)
+
+
+def literal_danet(module: DANet, x: Tensor) -> Tensor:
+    def branch(layers: nn.Module) -> Tensor:
+        before, attention, after = layers
+        literal = literal_pam if isinstance(attention, PAM) else literal_cam
+        return after(literal(attention, before(x)))
+
+    return branch(module.by_position) + branch(module.by_channel)
+
+
+def literal_ocnet(module: OCNet, x: Tensor) -> Tensor:
+    query, value = flat(module.query(x), module.value(x))
+    return object_context(module, x, query, query, value)
+
+
+def literal_ann(module: ANN, x: Tensor) -> Tensor:
+    def cells(each: Tensor) -> Tensor:
+        return torch.cat([F.adaptive_avg_pool2d(each, bins).flatten(2) for bins in module.bins], dim=2)
+
+    query, value = module.query(x), module.value(x)
+    return object_context(module, x, query.flatten(2), cells(query), cells(value))
+
+
+def object_context(module: OCNet, x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    affinity = torch.softmax(torch.einsum("bdi,bdj->bij", query, key) / key.shape[1] ** 0.5, dim=2)
+    return module.fuse(torch.cat([module.project(gathered(affinity, value, x)), x], dim=1))
 
 
 DEFINITIONS: Definitions = {
     "nonlocal": (lambda: NonLocal(16), literal_nonlocal),
+    "nonlocal_gaussian": (lambda: NonLocalGaussian(16), literal_nonlocal_gaussian),
+    "nonlocal_dot": (lambda: NonLocalDot(16), literal_nonlocal_dot),
+    "nonlocal_concatenation": (lambda: NonLocalConcatenation(16), literal_nonlocal_concatenation),
+    "a2": (lambda: A2(16), literal_a2),
+    "ccnet": (lambda: CCNet(16), literal_ccnet),
+    "ccnet-once": (lambda: CCNet(16, reduction=2, recurrence=1), literal_ccnet),
+    "pam": (lambda: PAM(16), literal_pam),
+    "pam-wide-keys": (lambda: PAM(16, reduction=1), literal_pam),
+    "cam": (lambda: CAM(16), literal_cam),
+    "danet": (lambda: DANet(16), literal_danet),
+    "ocnet": (lambda: OCNet(16), literal_ocnet),
+    "ann": (lambda: ANN(16), literal_ann),
+    "ann-bins-5-2": (lambda: ANN(16, reduction=4, bins=(5, 2)), literal_ann),
 }
 
-BLIND: set[str] = {"nonlocal"}
+BLIND: set[str] = {
+    "nonlocal",
+    "nonlocal_gaussian",
+    "nonlocal_dot",
+    "nonlocal_concatenation",
+    "a2",
+    "pam",
+    "cam",
+    "ocnet",
+}

@@ -123,11 +123,3 @@ class _BilinearMask(_CellMask):
     def __init__(self, ratio: int) -> None:
         super().__init__(ratio)
         self.offset, self.kernel = (ratio - 1) // 2, 2 - ratio % 2
-
-
-DISTRIBUTORS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
-    "mask": MaskDistribution,
-    "average": AverageDistribution,
-    "bilinear": BilinearDistribution,
-}

@@ -1,0 +1,144 @@
+"""Plug a block into a network that is trained already, train nothing else, and measure before, at the start and after.
+
+    python examples/plug_into_trained.py --checkpoint best.safetensors --root data/camvid --ld mask --out runs/plug
+
+The network stays as it is, its batch norms included; only the block that ``gald.plug`` puts behind ``--at`` learns, on
+the data, losses and crops of the network's own run. Writes OUT/plug.json (settings, the scores of all three moments)
+and OUT/block.safetensors (the block's weights alone: after the same
+``gald.plug`` they load with ``strict=False``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.data import DataLoader
+
+import gald
+from gald import machine
+from gald.checkpoint import Checkpoint
+from gald.data.stream import Stream, positions
+from gald.evaluation import measure
+from gald.files import write_whole
+from gald.metrics import segmentation_metrics
+from gald.plugging import Plug
+from gald.progress import Bar
+from gald.tasks import segment
+
+SHOWN = ("miou", "boundary_iou", "boundary_f/3px", "iou_small", "iou_medium", "iou_large")
+
+
+@dataclass
+class Settings:
+    """What to plug in, where, and how long it trains."""
+
+    checkpoint: Path
+    """best.safetensors of the trained network."""
+    root: Path
+    """The data set's folder."""
+    out: Path
+    """Where the numbers and the block's weights go."""
+    at: str = "block"
+    """The submodule that the block follows."""
+    ga: str = "none"
+    ld: str = "mask"
+    order: str = "ga-ld"
+    steps: int = 300
+    batch: int = 8
+    lr: float = 0.05
+    splits: tuple[str, ...] = ("val", "test")
+    seed: int = 0
+
+
+def main(settings: Settings) -> None:
+    """Measure, plug in, measure, train, measure."""
+    network, content = segment.load_model(settings.checkpoint)
+    scores = {"before": measured(network, content, settings)}
+    torch.manual_seed(settings.seed)
+    gald.plug(network, settings.at, settings.ga, settings.ld, settings.order)
+    scores["plugged in"] = measured(network, content, settings)
+    train(network, content, settings)
+    scores["trained"] = measured(network, content, settings)
+    show(scores, settings)
+    keep(network, scores, settings)
+
+
+def measured(network: nn.Module, content: Checkpoint, settings: Settings) -> dict[str, dict[str, float]]:
+    """Every score of each split, on whole pictures."""
+    names = [label.name for label in content.labels]
+    fabric = machine.fabric("cpu")
+    network.eval()
+    scores = {}
+    for split in settings.splits:
+        pairs = segment.data(replace(content.config.data, root=settings.root), split)
+        metrics = segmentation_metrics(len(names), names)
+        scores[split] = measure(lambda images: network(images)["out"], pairs, metrics, fabric, workers=1, what=split)
+    return scores
+
+
+def train(network: nn.Module, content: Checkpoint, settings: Settings) -> None:
+    """SGD on the block alone: momentum 0.9, the poly schedule, the losses and augmentation of the network's run."""
+    data = replace(content.config.data, root=settings.root)
+    pairs = segment.data(data, data.train_split)
+    loss_of = segment.losses(content.config.loss, pairs)
+    network.eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, Plug):
+            module.train().requires_grad_(True)
+    optimizer = torch.optim.SGD(gald.plugged_parameters(network), lr=settings.lr, momentum=0.9, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, settings.steps, power=0.9)
+    stream = Stream(pairs, segment.augmentation(data), settings.seed)
+    sampler = positions(0, settings.steps, settings.batch, 0, 1, settings.batch)
+    loader = DataLoader(stream, batch_sampler=sampler, num_workers=1)  # type: ignore[arg-type]
+    with Bar("train the block", settings.steps, unit="images", per_step=settings.batch) as bar:
+        for batch in loader:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                output = network(batch["image"].contiguous(memory_format=torch.channels_last))
+            loss = loss_of({"out": output["out"].float()}, batch)["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.advance(f"loss {loss.item():.3f}")
+
+
+def show(scores: dict[str, dict[str, dict[str, float]]], settings: Settings) -> None:
+    """A table for each split: the means, and the thin classes."""
+    for split in settings.splits:
+        table = Table(title=f"{split}, percent")
+        table.add_column("")
+        for moment in scores:
+            table.add_column(moment, justify="right")
+        for key in (*SHOWN, *sorted(key for key in scores["before"][split] if key.startswith("iou/"))):
+            table.add_row(key, *(f"{100 * each[split][key]:.2f}" for each in scores.values()))
+        Console(width=100).print(table)
+
+
+def keep(network: nn.Module, scores: dict[str, dict[str, dict[str, float]]], settings: Settings) -> None:
+    """The numbers as JSON, the block's weights as safetensors."""
+    plain = {
+        moment: {
+            split: {key: None if math.isnan(value) else value for key, value in numbers.items()}
+            for split, numbers in splits.items()
+        }
+        for moment, splits in scores.items()
+    }
+    about = {"machine": machine.describe(torch.device("cpu")), "settings": asdict(settings)}
+    settings.out.mkdir(parents=True, exist_ok=True)
+    write_whole(settings.out / "plug.json", json.dumps({**about, "scores": plain}, indent=1, default=str).encode())
+    block = {name: value.contiguous() for name, value in network.state_dict().items() if ".gald." in name}
+    write_whole(settings.out / "block.safetensors", safetensors.torch.save(block))
+    print(f"numbers and weights: {settings.out}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

@@ -1,0 +1,32 @@
+"""Asymmetric non-local: Zhu et al., "Asymmetric Non-local Neural Networks for Semantic Segmentation", ICCV 2019,
+arXiv 1908.07678.
+
+The paper's APNB block. Its other block, AFNB, fuses two stages of a network and is no aggregation of one map.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gald.aggregation.ocnet import OCNet
+from gald.aggregation.pooling import pyramid
+from gald.errors import UserError
+
+
+class ANN(OCNet):
+    """:class:`OCNet` whose keys and values are the means over a pyramid of cells instead of all positions.
+
+    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1. ``bins`` are the cells per side; the published ones make 110
+    cells in all, so time and memory grow with H W.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 2, bins: tuple[int, ...] = (1, 3, 6, 8)) -> None:
+        super().__init__(channels, reduction=reduction)
+        if not bins or min(bins) < 1:
+            raise UserError(f"ANN needs bins from 1 up, got bins={bins}")
+        self.bins = bins
+
+    def _cells(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s"]:
+        return torch.cat([cells.flatten(2) for cells in pyramid(x, self.bins)], dim=2)

@@ -1,0 +1,80 @@
+"""Aggregated co-occurrent features: Zhang et al., "Co-occurrent Features in Semantic Segmentation" (CFNet), CVPR 2019.
+
+The paper's text was not at hand: this follows the first author's code (PyTorch-Encoding, MIT), where the module is
+``ACFModule`` inside the head "atten". Two things differ. Its way of reshaping the pooled map takes H W // 4 positions,
+which fails for odd sizes; here they are counted. And what follows in its head (the encoding module, the classifier) is
+a 1x1 convolution, norm and ReLU back to C. Its dropout belongs to the head.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gald.errors import UserError
+from gald.layers import conv_norm, weight_of
+
+
+class CFNet(nn.Module):
+    """Each position asks a pooled map what occurs with its own feature; fused with the picture's mean by a 1x1 conv.
+
+    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1. C must be divisible by ``heads``. Keys and values come from
+    the map pooled 3x3 at stride 2, queries and keys share their weights. The probability of a co-occurrence is a
+    mixture of ``mixtures`` softmaxes, weighed per picture and head by the mean query. Time grows with (H W)^2 / 4,
+    memory with H W only.
+    """
+
+    def __init__(self, channels: int, *, heads: int = 8, mixtures: int = 1) -> None:
+        super().__init__()
+        if heads < 1 or channels % heads:
+            raise UserError(f"CFNet needs channels divisible by heads, got channels={channels} and heads={heads}")
+        if mixtures < 1:
+            raise UserError(f"CFNet needs 1 or more mixtures, got {mixtures}")
+        self.heads, self.mixtures = heads, mixtures
+        self.query = nn.Conv2d(channels, channels * mixtures, 1)
+        self.value = nn.Conv2d(channels, channels, 1, bias=False)  # a bias would move the whole map: the norm's to take
+        spread = (2 / (channels + channels // heads * mixtures)) ** 0.5
+        nn.init.normal_(self.query.weight, std=spread)
+        nn.init.normal_(self.value.weight, std=(2 / (channels + channels // heads)) ** 0.5)
+        if mixtures > 1:
+            bound = mixtures**-0.5
+            self.prior = nn.Parameter(torch.empty(mixtures, channels // heads * mixtures).uniform_(-bound, bound))
+        self.project = conv_norm(channels, channels, 1, act=False)
+        self.project[1].register_parameter("bias", None)  # another that a norm takes off, the last one
+        self.image = conv_norm(channels, channels, 1)
+        self.fuse = conv_norm(2 * channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        y: Tensor = x + self.project(self.aggregate(x)).to(x.dtype)
+        image = self.image(x.mean((2, 3), keepdim=True))
+        # A 1x1 convolution is linear: the picture's one vector is fused as one vector and added everywhere.
+        far, near = weight_of(self.fuse).chunk(2, dim=1)
+        y = self.fuse[1](F.conv2d(y, near) + F.conv2d(image, far))
+        y = self.fuse[2](y)
+        return y.to(x.dtype)
+
+    def aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Sum over the pooled positions j of p(j | i) v_j, head by head."""
+        pooled = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)  # the border's mean is of what exists
+        query, key = (_parts(each, self.query, self.heads * self.mixtures) for each in (x, pooled))
+        value = _parts(pooled, self.value, self.heads)
+        if self.mixtures > 1:
+            value = (self._weights(query)[..., None, None] * value.unsqueeze(2)).flatten(1, 2)
+        # The temperature is the root of all the query's channels in a head, the mixture's share is one m-th (the code).
+        scale = (self.mixtures * query.shape[-1]) ** -0.5
+        context = F.scaled_dot_product_attention(query, key, value, scale=scale)
+        context = context.reshape(x.shape[0], self.heads, self.mixtures, *context.shape[2:]).sum(2)
+        return context.transpose(2, 3).reshape(x.shape)
+
+    def _weights(self, query: Float[Tensor, "b parts n d"]) -> Float[Tensor, "b heads mixtures"]:
+        """How much each softmax counts, per picture and head."""
+        mean = query.mean(2).reshape(query.shape[0], self.heads, -1)
+        return F.linear(mean, self.prior).softmax(dim=2).to(query.dtype)
+
+
+def _parts(x: Float[Tensor, "b c h w"], conv: nn.Conv2d, parts: int) -> Float[Tensor, "b {parts} n d"]:
+    """A 1x1 convolution, its channels split and last in memory: attention without N x N wants them so (NonLocal)."""
+    tokens = F.linear(x.flatten(2).transpose(1, 2), conv.weight.flatten(1), conv.bias)
+    return tokens.reshape(*tokens.shape[:2], parts, -1).transpose(1, 2)

@@ -1,0 +1,84 @@
+"""Graph convolutional units: Li and Gupta, "Beyond Grids: Learning Graph Representations for Visual Recognition",
+NeurIPS 2018.
+
+Positions are softly assigned to a few anchors in feature space, the anchors' mean residuals become the nodes of a graph
+whose edges are their similarities, one graph convolution lets them talk, and the assignment lays them back.
+
+From the paper's equations; we know of no code by its authors. The paper starts the anchors with k-means on the features
+of the network at hand, which is not done here: they start at random near zero with equal deviations, so that with
+features of about unit size the assignments are soft at first.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gald.errors import UserError
+from gald.layers import conv_norm, weight_of
+
+
+class BeyondGrids(nn.Module):
+    """Units of 2, 4, 8 and 32 nodes side by side, concatenated with the input and fused by a 1x1 convolution.
+
+    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1. ``nodes`` are the nodes of each unit, which gives
+    ``C // len(nodes)`` channels. Time and memory grow with H W; never a tensor of positions by nodes by channels.
+    The weights are those of the usual form: ``fuse.0.weight`` is ``(C, C + units, 1, 1)``, the input first.
+    """
+
+    def __init__(self, channels: int, *, nodes: tuple[int, ...] = (2, 4, 8, 32)) -> None:
+        super().__init__()
+        if not nodes or min(nodes) < 1 or channels < len(nodes):
+            raise UserError(
+                f"BeyondGrids needs a node or more in each unit and a channel for each unit, got nodes={nodes} "
+                f"and channels={channels}"
+            )
+        self.nodes = nodes
+        self.width = channels // len(nodes)
+        self.anchors = nn.Parameter(torch.randn(sum(nodes), channels) * channels**-0.5)
+        self.deviations = nn.Parameter(torch.zeros(sum(nodes), channels))  # sigma is their sigmoid, 1/2 at first
+        self.graphs = nn.ModuleList(nn.Linear(channels, self.width, bias=False) for _ in nodes)
+        self.fuse = conv_norm(channels + self.width * len(nodes), channels, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        weight = weight_of(self.fuse)
+        own, *parts = torch.split(weight, [x.shape[1], *[self.width] * len(self.nodes)], dim=1)
+        y = F.conv2d(x, own)
+        with torch.autocast(x.device.type, enabled=False):
+            tokens = x.flatten(2).to(weight.dtype)  # squared distances cancel, sums over positions are long
+            logarithm = self._assigned(tokens)
+            units = torch.split(self._gathered(tokens, logarithm), list(self.nodes), dim=1)
+            # A 1x1 convolution is linear: the nodes are fused, not what they lay on the positions.
+            fused = [
+                F.linear(_reasoned(unit, graph), part.flatten(1))
+                for unit, graph, part in zip(units, self.graphs, parts, strict=True)
+            ]
+            laid = (torch.cat(fused, dim=1).mT @ logarithm.exp()).reshape(y.shape)
+        y = y + laid.to(y.dtype)
+        for layer in self.fuse[1:]:
+            y = layer(y)
+        return y.to(x.dtype)
+
+    def _assigned(self, x: Float[Tensor, "b c n"]) -> Float[Tensor, "b v n"]:
+        """``log q``, ``q = softmax(-|(x - w) / sigma|^2 / 2)`` over the anchors w of each unit."""
+        precision = torch.sigmoid(self.deviations) ** -2
+        constant = (precision * self.anchors.square()).sum(1)[:, None]
+        squared = precision @ x.square() - 2 * ((precision * self.anchors) @ x) + constant
+        units = torch.split(-squared / 2, list(self.nodes), dim=1)
+        return torch.cat([torch.log_softmax(unit, dim=1) for unit in units], dim=1)
+
+    def _gathered(self, x: Float[Tensor, "b c n"], logarithm: Float[Tensor, "b v n"]) -> Float[Tensor, "b v c"]:
+        """The nodes: ``sum_i q_i (x_i - w) / sigma / sum_i q_i``, brought to length one.
+
+        ``q_i / sum_i q_i`` is a softmax of log q over the positions. Dividing would give 0 / 0 where an anchor is so
+        far from all positions that its q vanish.
+        """
+        share = torch.softmax(logarithm, dim=2)
+        return F.normalize((share @ x.mT - self.anchors) / torch.sigmoid(self.deviations), dim=2)
+
+
+def _reasoned(nodes: Float[Tensor, "b v c"], graph: nn.Module) -> Float[Tensor, "b v d"]:
+    """One graph convolution ``relu(A Z W)``; the edges A are the nodes' similarities ``Z Z^T``."""
+    return F.relu(graph(nodes @ nodes.mT @ nodes))
