@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 # Before anything of ours is imported: the hook wraps functions as their modules are loaded.
@@ -21,6 +22,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout (real data and reference numbers)")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same first weights whatever ran before; another seed than those that tests set themselves."""
+    torch.manual_seed(1234)
 
 
 @pytest.fixture

@@ -91,14 +91,26 @@ def test_large_features_stay_finite_in_half_precision(part: Callable[[int], nn.M
     y.float().mean().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
-    module.eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
-        y, half = module(x), module(x.to(dtype))
+
+
+@every_part
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 0.05), (torch.float16, 0.01)], ids=["bf16", "fp16"])
+def test_half_precision_is_near(part: Callable[[int], nn.Module], dtype: torch.dtype, bound: float):
+    """On average within what 8 (bf16) or 11 (fp16) bits carry through a few layers and a softmax."""
+    module = awake(part(32)).train()
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.reset_running_stats()
+            norm.momentum = None
+    x = 2 * features(1, 32, 24, 24, dtype=torch.float32)
+    with torch.no_grad():
+        module(x)  # statistics as training leaves them: without, sums over positions leave float16 for good
+        exact = module.eval()(x)
+        with torch.autocast("cpu", dtype=dtype):
+            y, half = module(x), module(x.to(dtype))
     assert half.dtype == dtype
-    # Against float32: on average within what 8 (bf16) or 11 (fp16) bits carry through a few layers.
-    exact = module(x)
-    error = (y - exact).square().mean().sqrt() / (exact - x).square().mean().sqrt().clamp(min=1)
-    assert error < (0.05 if dtype == torch.bfloat16 else 0.01)
+    assert half.isfinite().all()
+    assert (y - exact).square().mean().sqrt() < bound * (exact - x).square().mean().sqrt().clamp(min=1)
 
 
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "none"])
