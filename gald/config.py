@@ -55,7 +55,8 @@ class Data:
     """What is trained on, and how its pictures are augmented."""
 
     name: str = "synthetic"
-    """camvid, folder or synthetic."""
+    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
+    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
     root: Path | None = None
     """The data set's folder (none for synthetic)."""
     train_split: str = "train"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from definitions import BLIND_TO_POSITIONS
 
 import gald
 from gald import cli
@@ -24,12 +25,13 @@ from gald.block import ORDERS
 from gald.config import Train, from_json, to_json
 from gald.data import DATASETS
 from gald.distribution import DISTRIBUTORS
+from gald.measure import macs
 from gald.recipes import RECIPES
 from gald.tasks import segment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gald"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 
 
@@ -141,7 +143,7 @@ def help_of(*arguments: str) -> str:
     """What ``gald COMMAND [RECIPE] --help`` prints."""
     text = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(text), suppress(SystemExit):
-        patch.setenv("COLUMNS", "200")
+        patch.setenv("COLUMNS", "100")
         cli.main([*arguments, "--help"])
     return text.getvalue()
 
@@ -176,7 +178,10 @@ def test_links_lead_somewhere(path: Path):
 
 
 def test_every_page_is_reached_from_the_readme():
-    assert [page.name for page in DOCUMENTS if page.parent != ROOT and f"(docs/{page.name})" not in README] == []
+    docs = ROOT / "docs"
+    assert [page.name for page in docs.glob("*.md") if f"(docs/{page.name})" not in README] == []
+    data = (docs / "data.md").read_text()
+    assert [page.name for page in docs.glob("data/*.md") if f"(data/{page.name})" not in data] == []
 
 
 # ------------------------------------------------------------------------------------------------------ the tables
@@ -202,10 +207,17 @@ def test_the_readme_lists_what_a_table_holds(table: dict[str, object]):
     assert [name for name in table if f"`{name}`" not in README] == []
 
 
-@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS], ids=["ga", "ld"])
-def test_the_page_to_choose_by_has_a_row_for_each(table: dict[str, object]):
+@pytest.mark.parametrize("name", [*AGGREGATORS, *(name for name in DISTRIBUTORS if name != "none")])
+def test_the_page_to_choose_by_is_right_about(name: str):
+    """Weights and multiplications at 512 channels, counted again, and who is blind to positions."""
     page = (ROOT / "docs" / "choosing.md").read_text()
-    assert [name for name in table if f"| `{name}` |" not in page and f"| `{name}`, " not in page] == []
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    *numbers, mind = row.strip("| ").split(" | ")[2:]
+    part = (AGGREGATORS | DISTRIBUTORS)[name](512)
+    weights = sum(parameter.numel() for parameter in part.parameters())
+    multiplications = [macs(part, (1, 512, side, side)) for side in (49, 97)]
+    assert numbers == [f"{weights / 1e6:.2f}", *(f"{each / 1e9:.1f}" for each in multiplications)]
+    assert ("blind" in mind) == (name in BLIND_TO_POSITIONS)
 
 
 @pytest.mark.parametrize("name", RECIPES)

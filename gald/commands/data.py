@@ -29,7 +29,8 @@ def data(
     is 1 if there are problems.
 
     Args:
-        name: camvid, folder or synthetic.
+        name: ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
+            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012.
         root: The data set's folder (none for synthetic).
         split: Look at this split only.
         out: Folder for what is written.

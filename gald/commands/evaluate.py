@@ -17,7 +17,8 @@ class Where:
     """The data set; what is left out is taken from the checkpoint."""
 
     name: str | None = None
-    """camvid, folder or synthetic."""
+    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
+    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
     root: Path | None = None
     """The data set's folder."""
 
@@ -79,6 +80,8 @@ def evaluate(
         predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
         metrics = segmentation_metrics(len(names), names).to(fabric.device)
         scores = measure(predict, pairs, metrics, fabric, workers=workers)
+        if scores["miou"] != scores["miou"]:
+            raise UserError(f"no pixel of {settings.name}'s split {split!r} has a label: there is nothing to measure")
         about = {
             "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split,
             "pictures": len(pairs), "tile": tile, "overlap": overlap, "scales": scales, "flip": flip,

@@ -18,15 +18,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
-from PIL.Image import Image
 from torch import Tensor
 
 from gald.data.classes import FILES, Classes, read_classes
+from gald.data.colors import codes_of, color_of, ids_of_colors
 from gald.data.pairs import Pair, Pairs, matched, pictures_in
 from gald.errors import UserError, lookup
-from gald.pictures import Color, label_values, open_picture
+from gald.pictures import label_values, open_picture
 
 ENDINGS = ("_label", "_labelIds", "_mask")
 MASKS = ("labels", "masks")
@@ -86,44 +85,16 @@ def _pairs(pairs: list[Pair], classes: Classes, file: Path) -> Pairs:
 def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:
     """Values of an id mask, or the ids of a colour mask's colours."""
     picture = open_picture(path)
-    codes = _codes(picture)
+    codes = codes_of(picture)
     if codes is None:
         return label_values(picture, path)
     if not classes.colored:
         raise UserError(f"label {path} is a colour picture and {file} gives no colours; {_proposal([path])}")
-    ids = {_code(label.color): label.id for label in classes.labels}
+    ids = {label.color: label.id for label in classes.labels}
     spare = next((value for value in classes.ignored if value not in ids.values()), None)
     if spare is not None:
-        ids |= dict.fromkeys(map(_code, classes.ignored_colors), spare)
-    known = np.array(sorted(ids))
-    place = np.searchsorted(known, codes).clip(max=len(known) - 1)
-    if (known[place] != codes).any():
-        raise UserError(_unknown(path, file, codes, known[place] != codes))
-    return torch.from_numpy(np.array([ids[code] for code in known.tolist()], np.uint8)[place])
-
-
-def _unknown(path: Path, file: Path, codes: np.ndarray, wrong: np.ndarray) -> str:
-    y, x = np.argwhere(wrong)[0].tolist()
-    more = len(np.unique(codes[wrong])) - 1
-    others = f" (and {more} other unknown colours; were the edges smoothed by resizing?)" if more else ""
-    color = _rgb(int(codes[y, x]))
-    return f"label {path} has the colour {color} at (x, y) = ({x}, {y}){others}, which {file} does not list"
-
-
-def _codes(picture: Image) -> np.ndarray | None:
-    """Colours as one number each (H, W), or None for a picture without colours of its own."""
-    if picture.mode not in ("RGB", "RGBA") or picture.format == "JPEG":
-        return None
-    red, green, blue = (np.asarray(picture.getchannel(i), np.int64) for i in range(3))
-    return (red << 16) + (green << 8) + blue
-
-
-def _code(color: Color) -> int:
-    return (color[0] << 16) + (color[1] << 8) + color[2]
-
-
-def _rgb(code: int) -> Color:
-    return code >> 16, code >> 8 & 255, code & 255
+        ids |= dict.fromkeys(classes.ignored_colors, spare)
+    return ids_of_colors(codes, ids, path, str(file))
 
 
 def _proposal(masks: Iterable[Path]) -> str:
@@ -131,10 +102,10 @@ def _proposal(masks: Iterable[Path]) -> str:
     lines: dict[str, None] = {}
     for path in list(masks)[:20]:
         picture = open_picture(path)
-        codes = _codes(picture)
+        codes = codes_of(picture)
         values = np.unique(label_values(picture, path).numpy() if codes is None else codes).tolist()
         lines |= dict.fromkeys(
-            " {} {} {}".format(*_rgb(value)) if codes is not None else str(value) for value in values
+            " {} {} {}".format(*color_of(value)) if codes is not None else str(value) for value in values
         )
     if len(lines) > 64:
         return f"its first labels hold {len(lines)} values or colours, too many for classes: is this the right folder?"

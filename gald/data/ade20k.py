@@ -1,0 +1,68 @@
+"""ADE20K, the scene parsing benchmark: ADEChallengeData2016, 150 classes, 20 210 pictures to train, 2 000 to validate.
+
+Zhou, Zhao, Puig, Fidler, Barriuso, Torralba, "Scene Parsing through ADE20K Dataset", CVPR 2017. In the release 0 is
+unlabelled and classes are 1 to 150; some converters shift that to 0 to 149 and 255, which is told and refused. The
+names are the first of each line of the release's objectInfo150.txt, the colours the benchmark's own (road and
+skyscraper have the same one).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gald.data.ade20k_classes import LABELS
+from gald.data.layout import part, unpacked
+from gald.data.pairs import Pairs, matched, pictures_in
+from gald.errors import UserError, lookup
+from gald.pictures import read_label
+
+FOLDERS = {"train": "training", "val": "validation"}
+ARCHIVE, NAMES = "ADEChallengeData2016", "objectInfo150.txt"
+SOURCE = f"get {ARCHIVE}.zip (not the full ADE20K) from http://sceneparsing.csail.mit.edu and unpack it whole"
+
+
+def ade20k(root: Path, split: str) -> Pairs:
+    """Find ``train`` or ``val``: ``images/training/NAME.jpg`` with ``annotations/training/NAME.png``, and validation.
+
+    ``root`` is the archive's folder, or the one it was unpacked in.
+    """
+    folder = lookup(FOLDERS, split, "split")
+    base = unpacked(root, ARCHIVE)
+    images, masks = (part(base, [f"{kind}/{folder}"], SOURCE) for kind in ("images", "annotations"))
+    _check_names(base / NAMES)
+    return matched(pictures_in(images), pictures_in(masks), partial(Pairs, labels=LABELS, ignored=(0,), read=_read))
+
+
+def _read(path: Path) -> UInt8[Tensor, "h w"]:
+    values = read_label(path)
+    shifted = (values == 255).nonzero()
+    if len(shifted):
+        y, x = shifted[0].tolist()
+        raise UserError(
+            f"label {path} has the value 255 at (x, y) = ({x}, {y}): in the release 0 is unlabelled and classes are 1 "
+            "to 150, so these labels were shifted down by one; use the annotations as they were published"
+        )
+    return values
+
+
+def _check_names(file: Path) -> None:
+    """Where the release's own list lies there, a class that it calls otherwise means labels of another version."""
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    rows = {int(words[0]): words[-1] for words in (line.split("\t") for line in lines) if words[0].strip().isdecimal()}
+    for label in LABELS:
+        names = [name.strip().lower() for name in rows.get(label.id, label.name).split(",")]
+        if label.name not in names:
+            raise UserError(
+                f"{file} calls class {label.id} {names[0]!r}, the 150 classes of the benchmark have {label.name!r} "
+                f"there: {SOURCE}"
+            )
+
+
+def splits(root: Path) -> list[str]:
+    """The splits that lie in ``root``."""
+    base = unpacked(root, ARCHIVE) if root.is_dir() else root
+    return [name for name, folder in FOLDERS.items() if (base / "images" / folder).is_dir()]
