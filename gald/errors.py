@@ -19,9 +19,10 @@ class UserError(ValueError):
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'psp'?"`` for a near miss, or the list of what there is."""
     names = sorted(names)
-    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    folded = {each.casefold(): each for each in names}  # "PSP" shares no letter with "psp"
+    close = get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
     if close:
-        return "; did you mean " + " or ".join(repr(each) for each in close) + "?"
+        return "; did you mean " + " or ".join(repr(folded[each]) for each in close) + "?"
     shown = ", ".join(names[:30])
     return f"; there are {shown}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
@@ -31,8 +32,8 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
 
     ``kind`` is what the table holds, in the user's words: ``"aggregation"``, ``"recipe"``.
     """
-    if name not in table:
-        raise UserError(f"unknown {kind} {name!r}{nearest(name, table)}")
+    if not isinstance(name, str) or name not in table:
+        raise UserError(f"unknown {kind} {name!r}{nearest(str(name), table)}")
     return table[name]
 
 

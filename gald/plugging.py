@@ -30,8 +30,8 @@ NAME = "gald"
 class Plug(nn.Module):
     """``y + gate * (z - y)`` with ``z = GALD(y)`` and one gate per channel: at 0 it is y, at 1 it is z.
 
-    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1, the dtype of y. In "parallel" order the block gives 2 C
-    channels, and a 1x1 convolution brings them back to C. Arguments as for :class:`gald.GALD`.
+    ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1, the dtype of y; summed in float32 or wider. In "parallel" order
+    the block gives 2 C channels, and a 1x1 convolution brings them back to C. Arguments as for :class:`gald.GALD`.
     """
 
     def __init__(self, channels: int, ga: str | nn.Module, ld: str | nn.Module, order: str, reduce: int) -> None:
@@ -42,8 +42,13 @@ class Plug(nn.Module):
         self.gate = nn.Parameter(torch.zeros(channels))  # one dimension: optimizers that spare these from decay do so
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        # Under autocast the gate is wider than the map; rounding back is exact as long as the gate is zero
-        return (y + self.gate[:, None, None] * (self.distributed(y) - y)).to(y.dtype)
+        wide = torch.promote_types(y.dtype, torch.float32)
+        gate, z = self.gate.to(wide)[:, None, None], self.distributed(y).to(wide)
+        # 0 * inf is NaN: what overflows in half precision must not come through a closed gate. An open one lets it
+        # through, so that a block that has gone wrong is seen
+        z = torch.where((gate == 0) & ~z.isfinite(), 0, z)
+        # Not y + gate * (z - y), which makes NaN of an infinite y at gate 0
+        return ((1 - gate) * y + gate * z).to(y.dtype)
 
     def distributed(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         """z, what the block makes of y."""
@@ -68,17 +73,20 @@ def plug(
     Statistics, modes and the random state of the run are as before; drawing the block's weights takes random numbers,
     as any layer does. After a mistake the model is as it was.
 
-    Until it is trained the block changes nothing, in training mode too. In the first step only the gates get a gradient
-    other than zero, from the second on the whole block does: "no gradient" in the first step is no defect. An Adam
-    step moves each gate by about the learning rate, so the block may have its own, see :func:`plugged_parameters`.
+    Until it is trained the block changes nothing, in training mode too: what comes out is equal (``torch.equal``). In
+    the first step only the gates get a gradient other than zero, from the second on the whole block does: "no gradient"
+    in the first step is no defect. An Adam step moves each gate by about the learning rate, so the block may have its
+    own, see :func:`plugged_parameters`.
 
     The block's norms train with the submodule's mode. To train the block alone::
 
         for p in model.parameters(): p.requires_grad_(False)
         for p in gald.plugged_parameters(model): p.requires_grad_(True)
 
-    Plug in before ``torch.compile`` and ``DistributedDataParallel``, and after what replaces modules
-    (``convert_sync_batchnorm``, quantization): a new module in the place of ``at`` has no block behind it.
+    Plug in before ``torch.compile``, ``torch.jit.trace`` and ``DistributedDataParallel``, and after what replaces
+    modules (``convert_sync_batchnorm``, quantization): a new module in the place of ``at`` has no block behind it.
+    ``torch.jit.script`` fails on a plugged network. A plain ``nn.Sequential`` gets the block as its last child:
+    ``len(host)`` grows by one, and ``host[-1]`` is the block.
 
     Args:
         model: any network.
@@ -91,8 +99,9 @@ def plug(
             anything else as the one argument. By default zeros (1, channels of the first convolution, 128, 160).
 
     Raises:
-        UserError: no such submodule, one that gives no map, is not called or more than once, or has a block already; a
-            model that fails on the example or is compiled; parts that don't keep the shape or are unknown.
+        UserError: no such submodule, one that gives no map, is not called or more than once, is scripted, or has a
+            block already; a model that is none, fails on the example, is compiled or has no weights (on the meta
+            device); parts that don't keep the shape or are unknown.
 
     >>> import gald, torch, torchvision
     >>> net = gald.plug(torchvision.models.resnet18(), at="layer4", ga="psp")
@@ -103,6 +112,8 @@ def plug(
     host = _host(model, at)
     example = default_example(model) if example is None else example
     y = one_map(outputs_of(host, model, example), at, example)
+    if y.is_meta:  # filled in later, with whatever is in memory, the gates would not be zero
+        raise UserError(f"this {type(model).__name__} is on the meta device; give it weights before you plug in")
     added = Plug(y.shape[1], ga, ld, order, reduce).to(device=y.device, dtype=y.dtype).train(host.training)
     _try(added, y, [part for part, own in (("ga", ga), ("ld", ld)) if isinstance(own, nn.Module)])
     _insert(host, added)
@@ -146,7 +157,16 @@ def plugged_parameters(model: nn.Module) -> list[nn.Parameter]:
         new = gald.plugged_parameters(model)
         old = [p for p in model.parameters() if not any(p is each for each in new)]
         torch.optim.SGD([{"params": old}, {"params": new, "lr": 0.1}], lr=0.01)
+
+    Raises:
+        UserError: a block is never reached, since another module stands where it was plugged in.
     """
+    for name, module in model.named_modules():
+        if _plugged(module) and not _reached(module):
+            raise UserError(
+                f"the block at {name!r} is never reached, since something has replaced the module in front of it; "
+                "plug in after convert_sync_batchnorm and the like"
+            )
     blocks = nn.ModuleList(module for module in model.modules() if isinstance(module, Plug))
     return list(blocks.parameters())
 
@@ -155,12 +175,21 @@ def plugged_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def _plugged(module: nn.Module) -> bool:
-    return isinstance(module._modules.get(NAME), Plug)
+    return isinstance(getattr(module, NAME, None), Plug)
+
+
+def _reached(host: nn.Module) -> bool:
+    """Whether the host runs its block. Who replaces a module takes its children along, but not its hooks."""
+    return _is_sequential(host) or _through in host._forward_hooks.values()
+
+
+def _is_sequential(host: nn.Module) -> bool:
+    return type(host).forward is nn.Sequential.forward
 
 
 def _insert(host: nn.Module, added: Plug) -> None:
     host.add_module(NAME, added)
-    if type(host).forward is not nn.Sequential.forward:
+    if not _is_sequential(host):
         # In front of other hooks: who collects this module's map by one shall get the block's
         host.register_forward_hook(_through, prepend=True)
 
@@ -179,16 +208,29 @@ def _through(host: nn.Module, _inputs: Any, y: Tensor) -> Tensor:
 
 def _refuse_wrapped(model: nn.Module) -> None:
     """Refuse what has looked at the modules already: a compiled graph doesn't ask again, DDP has its parameters."""
+    _refuse_others(model)
     for module in model.modules():
         compiled = "_orig_mod" in module._modules or module._compiled_call_impl is not None
-        if compiled or isinstance(module, (torch.jit.ScriptModule, nn.parallel.DistributedDataParallel)):
+        if compiled or isinstance(module, nn.parallel.DistributedDataParallel):
             raise UserError(
-                f"this {type(model).__name__} is compiled or distributed already; plug in or out before torch.compile, "
-                "torch.jit.script and DistributedDataParallel"
+                f"this {type(model).__name__} is compiled or distributed already; plug in or out before torch.compile "
+                "and DistributedDataParallel"
             )
 
 
+def _refuse_others(model: object) -> None:
+    if isinstance(model, nn.Module):
+        return
+    if callable(model) and hasattr(model, "__name__"):
+        raise UserError(f"{model.__name__} is no network, but may make one; call it first")
+    raise UserError(f"the network is a torch.nn.Module, got a {type(model).__name__}")
+
+
 def _submodule(model: nn.Module, at: str) -> nn.Module:
+    if not isinstance(at, str):
+        raise UserError(f"at is the name of a submodule, as in model.named_modules(), got {at!r}")
+    if not at:
+        raise UserError("at='' is the network itself; name the submodule behind which the block goes")
     modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
     del modules[""]
     if at not in modules:
@@ -200,9 +242,11 @@ def _submodule(model: nn.Module, at: str) -> nn.Module:
 
 def _host(model: nn.Module, at: str) -> nn.Module:
     """The submodule that the block shall follow."""
-    if not at:
-        raise UserError("at='' is the network itself; name the submodule behind which the block goes")
     host = _submodule(model, at)
+    if isinstance(host, torch.jit.ScriptModule):
+        raise UserError(
+            f"{at!r} is scripted or traced, and nothing goes into it any more; plug in before torch.jit.trace"
+        )
     if _plugged(host):
         raise UserError(f"a block is plugged in at {at!r} already; gald.unplug(model, {at!r}) takes it out")
     if hasattr(host, NAME):
@@ -212,16 +256,16 @@ def _host(model: nn.Module, at: str) -> nn.Module:
 
 def _try(added: Plug, y: Tensor, own: list[str]) -> None:
     """Run the new block on the map before it goes anywhere; ``own`` are the parts that the user brings."""
-    your = f"your {' and '.join(own)}"
     try:
         with evaluating(added):
-            z = added.distributed(y)
+            added(y)
+    except UserError:  # the block's own sentence: a part doesn't keep the shape
+        raise
     except Exception as error:
         if not own:
             raise
-        raise UserError(f"{your} fails on a map of shape {tuple(y.shape)} ({first_line(error)})") from error
-    if z.shape != y.shape:
-        raise UserError(f"{your} makes {tuple(z.shape)} of a map of shape {tuple(y.shape)}; it must keep the shape")
+        said = f"your {' and '.join(own)} fails on a map of shape {tuple(y.shape)}"
+        raise UserError(f"{said} ({first_line(error)})") from error
 
 
 def _runs_once(added: Plug, model: nn.Module, example: object) -> bool:

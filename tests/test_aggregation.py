@@ -10,6 +10,7 @@ import pytest
 import torch
 from contract import awake, features
 from definitions import BLIND_TO_POSITIONS, DEFINITIONS, NOT_GLOBAL
+from definitions.layers import mute
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -19,6 +20,14 @@ from gald.distribution import DISTRIBUTORS
 AGGREGATIONS = {f"ga-{name}": part for name, part in AGGREGATORS.items()}
 PARTS = AGGREGATIONS | {f"ld-{name}": part for name, part in DISTRIBUTORS.items() if name != "none"}
 every_part = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+# What is the same at all positions of a picture, a norm takes off where its batch is that one picture.
+DEAF_TO_ONE_PICTURE = {
+    "ga-aspp": {"image.0.weight", "image.1.weight", "image.1.bias"},
+    "ga-cfnet": {"image.0.weight", "image.1.weight", "image.1.bias"},
+    "ga-gap": {"mean_scale"},
+    "ga-nonlocal_dot": {"theta.bias"},
+    "ga-dgcnet": {"gate.k.bias"},
+}
 
 
 # ---------------------------------------------------------------------------------------------------- the contract
@@ -47,15 +56,16 @@ def test_pictures_do_not_mix_in_evaluation(part: Callable[[int], nn.Module]):
     torch.testing.assert_close(module(x), torch.cat([module(x[:1]), module(x[1:])]))
 
 
-@every_part
-def test_every_parameter_learns(part: Callable[[int], nn.Module]):
-    module = awake(part(16)).double()
-    (module(features(2, 16, 9, 11).requires_grad_()) * features(2, 16, 9, 11, seed=2)).sum().backward()
-    for name, parameter in module.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        # a parameter that can't matter gets rounding, 1e-15; CGNL's p and g get very little, honestly
-        assert parameter.grad.abs().max() > 1e-11, name
+@pytest.mark.parametrize("batch", [2, 1], ids=["two", "one"])
+@pytest.mark.parametrize("name", PARTS)
+def test_every_parameter_learns(name: str, batch: int):
+    module = awake(PARTS[name](16)).double()
+    (module(features(batch, 16, 9, 11).requires_grad_()) * features(batch, 16, 9, 11, seed=2)).sum().backward()
+    gradients = {key: parameter.grad for key, parameter in module.named_parameters()}
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
+    # a parameter that can't matter gets rounding, 1e-15; CGNL's p and g get very little, honestly
+    deaf = {key for key, gradient in gradients.items() if gradient.abs().max() <= 1e-11}
+    assert deaf == (DEAF_TO_ONE_PICTURE.get(name, set()) if batch == 1 else set())
 
 
 @every_part
@@ -113,6 +123,19 @@ def test_half_precision_is_near(part: Callable[[int], nn.Module], dtype: torch.d
     assert (y - exact).square().mean().sqrt() < bound * (exact - x).square().mean().sqrt().clamp(min=1)
 
 
+@every_part
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 0.03), (torch.float16, 0.01)], ids=["bf16", "fp16"])
+def test_weights_in_half_precision_serve_too(part: Callable[[int], nn.Module], dtype: torch.dtype, bound: float):
+    """As after ``network.to(torch.bfloat16)``, where no autocast casts anything."""
+    module = awake(part(16)).eval()
+    x = features(1, 16, 12, 13, dtype=torch.float32)
+    with torch.no_grad():
+        expected = module(x)
+        y = module.to(dtype)(x.to(dtype))
+    assert y.dtype == dtype
+    assert (y - expected).square().mean().sqrt() < bound * (expected - x).square().mean().sqrt().clamp(min=1e-1)
+
+
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "none"])
 def test_the_far_corner_is_heard(name: str):
     module = awake(AGGREGATORS[name](16)).double().eval()
@@ -167,6 +190,21 @@ def test_equals_its_definition(
     torch.testing.assert_close(y, expected, rtol=1e-8, atol=1e-10)
     for gradient, wanted_gradient in zip(torch.autograd.grad((y * r).sum(), wanted), expected_gradients, strict=True):
         torch.testing.assert_close(gradient, wanted_gradient, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(("build", "oracle"), DEFINITIONS.values(), ids=DEFINITIONS)
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_a_definition_reads_weights_and_calls_no_layer(
+    build: Callable[[], nn.Module], oracle: Callable[..., Tensor], training: bool
+):
+    """A layer that both sides call agrees with itself, even without its ReLU or its dilation."""
+    module = awake(build()).double().train(training)
+    mute(module)
+    oracle(module, features(2, 16, 6, 7))
+
+
+def test_every_aggregation_has_a_definition():
+    assert {name for name in AGGREGATORS if name != "none"} <= {*DEFINITIONS}
 
 
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "none"])

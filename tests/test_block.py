@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from gald.aggregation import PSP
 from gald.block import GALD, ORDERS
+from gald.distribution import GateDistribution
 from gald.errors import UserError
 
 
@@ -157,12 +159,63 @@ def test_a_module_of_the_user():
         ({"order": "gald"}, "unknown order 'gald'; did you mean .*'ga-ld'"),
         ({"reduce": 3}, "power of two .*, got 3"),
         ({"reduce": 0}, "got 0"),
+        ({"reduce": 2.0}, "power of two .*, got 2.0"),
+        ({"reduce": None}, "power of two .*, got None"),
         ({"channels": 12}, "divisible by groups"),
+        ({"channels": 16.0}, "GALD's channels is a whole number of 1 or more, got 16.0"),
+        ({"channels": "16"}, "got '16'"),
+        ({"channels": 0, "ga": "none", "ld": "none"}, "got 0"),
+        ({"order": None}, "unknown order None; there are ga, ga-ld,"),
+        ({"ga": "PSP"}, "unknown global aggregation 'PSP'; did you mean 'psp'?"),
+        ({"ga": PSP}, "the global aggregation is a name or a module, got the class PSP; make a module of it first"),
+        ({"ga": None}, "the global aggregation is a name or a module, got None; did you mean 'none'"),
+        ({"ld": 3}, "the local distribution is a name or a module, got 3; there are average,"),
     ],
 )
+@pytest.mark.usefixtures("untyped")  # whose errors would come before ours
 def test_a_mistake_is_told_in_a_sentence(arguments: dict[str, object], sentence: str):
     with pytest.raises(UserError, match=sentence):
         GALD(**{"channels": 16, **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 5, 5), (16, 5, 5)])
+def test_a_map_that_is_none_of_its_own(shape: tuple[int, ...], untyped: None):
+    said = rf"GALD\(16\) takes a map \(B, 16, H, W\), got \({', '.join(map(str, shape))}\)"
+    with pytest.raises(UserError, match=said):
+        GALD(16)(torch.zeros(shape))
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (
+            {"ga": nn.Conv2d(4, 4, 3)},
+            r"block's ga \(Conv2d\) makes \(1, 4, 5, 7\) of a map of shape \(1, 4, 7, 9\); it",
+        ),
+        ({"ga": nn.AvgPool2d(2)}, r"block's ga \(AvgPool2d\) makes \(1, 4, 3, 4\) of"),  # would be laid back stretched
+        ({"ga": nn.Conv2d(4, 2, 1), "ld": "gate"}, r"block's ga \(Conv2d\) makes \(1, 2, 7, 9\) of"),
+        ({"ga": Pair()}, r"block's ga \(Pair\) makes a tuple of a map of shape \(1, 4, 7, 9\); it must keep the shape"),
+        ({"ga": "none", "ld": nn.Conv2d(4, 1, 1)}, r"block's ld \(Conv2d\) makes \(1, 1, 13, 18\) of a map"),
+        ({"ga": "none", "ld": Pair()}, r"block's ld \(Pair\) makes a tuple of"),
+    ],
+)
+@pytest.mark.parametrize("order", ["ga-ld", "ld-ga", "parallel"])
+def test_a_part_that_does_not_keep_the_shape(parts: dict[str, nn.Module], sentence: str, order: str, untyped: None):
+    with pytest.raises(UserError, match=sentence):
+        GALD(4, **{"ld": "none", **parts}, order=order)(torch.zeros(1, 4, 13, 18))
+
+
+def test_what_wraps_a_reading_hides_that_it_asks():
+    """As the words of :mod:`gald.distribution` warn."""
+    gate = GateDistribution(8)
+    x = torch.randn(1, 8, 5, 5)
+    block = GALD(8, Times(2.0), nn.Sequential(gate), reduce=1).eval()
+    torch.testing.assert_close(block(x), gate(2 * x, 2 * x))
 
 
 def test_weights_travel_by_name():
@@ -180,9 +233,17 @@ def test_exports_with_a_free_size(ld: str, untyped: None):
     exported = torch.export.export(
         block, (torch.randn(1, 8, 36, 43),), dynamic_shapes=({2: Dim.AUTO, 3: Dim.AUTO},)
     ).module()
-    for size in [(29, 40), (49, 33), (64, 64)]:
+    for size in [(29, 40), (49, 33), (64, 64), (3, 3)]:  # one pixel more than reduce at least
         x = torch.randn(1, 8, *size)
         torch.testing.assert_close(exported(x), block(x))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+def test_traces_without_a_warning(untyped: None):
+    block = GALD(8, "psp", "mask").eval()
+    traced = torch.jit.trace(block, torch.randn(1, 8, 12, 14))
+    x = torch.randn(2, 8, 20, 31)
+    torch.testing.assert_close(traced(x), block(x))
 
 
 def test_compiles_with_the_default_compiler(untyped: None):

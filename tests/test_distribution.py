@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from contract import Watch, awake, features
+from definitions.layers import conv_norm, conv_norm_relu, convolved, mute
 from torch import Tensor, nn
 
 from gald.distribution import (
@@ -181,17 +183,22 @@ def weights(scores: Tensor, window: int) -> Tensor:
 
 
 def literal_gate(module: GateDistribution, x: Tensor, local: Tensor) -> Tensor:
-    return local + torch.sigmoid(module.mask.psi(torch.cat([x, local], 1))) * x
+    compare, look, expand = module.mask.psi
+    hidden = conv_norm_relu(compare, torch.cat([x, local], 1))
+    hidden = conv_norm_relu(look, hidden, 3, groups=hidden.shape[1])
+    return local + torch.sigmoid(conv_norm(expand, hidden)) * x
 
 
 def literal_window_affinity(module: WindowAffinityDistribution, x: Tensor, local: Tensor) -> Tensor:
-    query, key = module.affinity.query(local), unfolded(module.affinity.key(x), module.window)
+    query, key = convolved(module.affinity.query, local), convolved(module.affinity.key, x)
+    key = unfolded(key, module.window)
     affinity = weights(torch.einsum("bdhw,bdkhw->bkhw", query, key) / query.shape[1] ** 0.5, module.window)
-    return local + torch.einsum("bkhw,bckhw->bchw", affinity, unfolded(module.value(x), module.window))
+    return local + torch.einsum("bkhw,bckhw->bchw", affinity, unfolded(convolved(module.value, x), module.window))
 
 
 def literal_dynamic_kernel(module: DynamicKernelDistribution, x: Tensor, local: Tensor) -> Tensor:
-    affinity = weights(module.affinity.encode(module.affinity.compress(torch.cat([x, local], 1))), module.window)
+    scores = convolved(module.affinity.encode, conv_norm_relu(module.affinity.compress, torch.cat([x, local], 1)), 3)
+    affinity = weights(scores, module.window)
     return local + torch.einsum("bkhw,bckhw->bchw", affinity, unfolded(x, module.window))
 
 
@@ -222,6 +229,13 @@ def test_a_reading_equals_its_definition(
         torch.autograd.grad((y * r).sum(), wanted), torch.autograd.grad((expected * r).sum(), wanted), strict=True
     ):
         torch.testing.assert_close(actual, gradient, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", LITERAL)
+def test_a_definition_reads_weights_and_calls_no_layer(name: str):
+    module, literal = copy.deepcopy(LITERAL[name][0]), LITERAL[name][1]
+    mute(awake(module).double())
+    literal(module, features(2, 6, 5, 7), features(2, 6, 5, 7, seed=2))
 
 
 @every_reading

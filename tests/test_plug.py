@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import gald
+from gald.aggregation import AGGREGATORS
 from gald.block import ORDERS
 from gald.errors import UserError
 from gald.plugging import Plug
@@ -46,11 +47,12 @@ class Own(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(inplace=True))
         self.stages = nn.ModuleList([Stage(), nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())])
         self.heads = nn.ModuleDict({"map": nn.Conv2d(16, 8, 1), "words": nn.Flatten(2), "twice": nn.ReLU()})
+        self.heads["again"] = nn.Sequential(nn.Identity(), nn.Conv2d(16, 16, 1))
         self.drop = nn.Dropout(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stages[1](self.stages[0](self.stem(x), scale=2.0).relu_())
-        self.heads["words"](self.heads["twice"](self.heads["twice"](x)))
+        self.heads["words"](self.heads["again"](self.heads["twice"](self.heads["twice"](self.heads["again"](x)))))
         return self.heads["map"](self.drop(x))
 
 
@@ -160,7 +162,7 @@ def look(net: nn.Module) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_nothing_changes_at_first(name: str):
-    """Outputs bit for bit, in evaluation and in training, and the gradients of what was there before."""
+    """Equal outputs, in evaluation and in training, and equal gradients of what was there before."""
     net, at = built(name)
     before = look(net)
     plugged = copy.deepcopy(net)
@@ -176,6 +178,30 @@ def test_nothing_changes_at_first(name: str):
         assert (parameter.grad is None) == (theirs[key].grad is None), key
         assert parameter.grad is None or torch.equal(parameter.grad, theirs[key].grad), key
     assert equal(list(net.buffers()), [plugged.get_buffer(key) for key, _ in net.named_buffers()])
+
+
+@pytest.mark.parametrize("autocast", [True, False], ids=["autocast", "half"])
+@pytest.mark.parametrize("ga", AGGREGATORS)
+def test_nothing_changes_where_the_block_overflows(ga: str, autocast: bool):
+    """Large maps in float16: some products are infinite, and 0 * inf would be NaN."""
+    added = Plug(32, ga, "mask", "ga-ld", 2).eval()
+    y = 3000 * torch.randn(1, 32, 12, 15).relu().half()
+    with torch.no_grad(), torch.autocast("cpu", torch.float16, enabled=autocast):
+        assert torch.equal((added if autocast else added.half())(y), y)
+
+
+def test_a_closed_gate_hides_what_is_not_finite_and_an_open_one_does_not():
+    values = nn.Identity()
+    values.forward = lambda x: torch.tensor([torch.nan, torch.inf, -torch.inf, 3.0]).expand_as(x)  # type: ignore
+    y = torch.randn(1, 2, 1, 4)
+    y[0, 0, 0, 3] = torch.inf  # the host's own overflow stays what it was
+    added = Plug(2, values, "none", "ga", 1)
+    assert torch.equal(added(y), y)
+    added.gate.data[1] = 0.5
+    z = added(y)
+    assert torch.equal(z[0, 0], y[0, 0])
+    assert z[0, 1, 0, :3].isfinite().logical_not().all()
+    torch.testing.assert_close(z[0, 1, 0, 3], 0.5 * y[0, 1, 0, 3] + 1.5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -413,14 +439,69 @@ def refused(net: nn.Module, sentence: str) -> Iterator[None]:
         ("", "at='' is the network itself; name the submodule"),
         ("stages", "'stages' is never called in the run; name one that is, or one that it holds"),
         ("heads.twice", "'heads.twice' is called 2 times in one pass; name a submodule that is called once"),
+        ("heads.again", "'heads.again' is called 2 times in one pass"),
+        ("heads.again.1", "'heads.again.1' is called 2 times in one pass"),  # since what holds it is
         ("heads.words", r"'heads.words' gives a tensor of shape \(1, 16, 1280\): tokens, not a map; name a submodule"),
+        (4, "at is the name of a submodule, as in model.named_modules\\(\\), got 4"),
     ],
 )
+@pytest.mark.usefixtures("untyped")  # whose errors would come before ours
 def test_wrong_places(at: str, sentence: str):
     net = Own()
     net.drop.eval()
     with refused(net, sentence):
         gald.plug(net, at)
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (None, "the network is a torch.nn.Module, got a NoneType"),
+        (torchvision.models.resnet18, "resnet18 is no network, but may make one; call it first"),
+        (nn.ReLU, "ReLU is no network"),
+    ],
+)
+@pytest.mark.usefixtures("untyped")
+def test_what_is_no_network(network: Any, sentence: str):
+    for each in (gald.plug, gald.unplug):
+        with pytest.raises(UserError, match=sentence):
+            each(network, "layer4")
+
+
+def test_a_network_without_weights():
+    net = nn.Sequential(nn.Conv2d(3, 8, 1, device="meta"))
+    with pytest.raises(UserError, match="this Sequential is on the meta device; give it weights before you plug in"):
+        gald.plug(net, "0")
+    assert len(list(net.modules())) == 2
+
+
+def test_a_sequential_holds_the_block_as_its_last_child():
+    net = gald.plug(Own(), "stages.1")
+    assert len(net.stages[1]) == 3
+    assert net.stages[1][-1] is the_plug(net)
+
+
+def test_a_module_put_in_the_place_of_the_one_in_front_of_the_block():
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(gald.plug(Own(), "stages.0.norm"))
+    with pytest.raises(UserError, match="the block at 'stages.0.norm' is never reached, since something has replaced"):
+        gald.plugged_parameters(net)
+    assert gald.plugged_parameters(gald.unplug(net)) == []
+    whole = nn.SyncBatchNorm.convert_sync_batchnorm(gald.plug(Own(), "stages.0"))  # what holds the norm stays
+    assert gald.plugged_parameters(whole)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+@pytest.mark.usefixtures("untyped")
+def test_scripted_parts():
+    net = Own()
+    net.heads["map"] = torch.jit.trace(net.heads["map"], torch.rand(1, 16, 4, 4))
+    net.stages[1] = torch.jit.script(net.stages[1])
+    for at in ("stages.1", "stages.1.0", "heads.map"):
+        with refused(net, f"'{at}' is scripted or traced, and nothing goes into it any more; plug in before"):
+            gald.plug(net, at)
+    opened(gald.plug(net, "stages.0")).eval()  # beside them
+    x = torch.rand(1, 3, 64, 96)
+    torch.testing.assert_close(torch.jit.trace(net, torch.rand(2, 3, 32, 48))(x), net(x))
 
 
 @pytest.mark.parametrize(
@@ -502,6 +583,8 @@ def test_twice_in_one_place_and_out_of_none():
         gald.plug(net, "stages.0")
     with refused(net, "nothing is plugged in at 'stages.1'; did you mean 'stages.0'?"):
         gald.unplug(net, "stages.1")
+    with refused(net, "at='' is the network itself"):
+        gald.unplug(net, "")
     with refused(net, "this Own has no submodule 'stages.7'"):
         gald.unplug(net, "stages.7")
 
@@ -527,9 +610,10 @@ class Halves(nn.Module):
         ({"reduce": 3}, "power of two"),
         (
             {"ga": Halves(), "ld": "none"},
-            r"your ga makes \(1, 8, 32, 40\) of a map of shape \(1, 16, 32, 40\); it must",
+            r"the block's ga \(Halves\) makes \(1, 8, 16, 20\) of a map of shape \(1, 16, 16, 20\); it must",
         ),
-        ({"ga": Halves(), "ld": Halves()}, r"your ga and ld makes? \(1, 4, 32, 40\)"),
+        ({"ga": "none", "ld": Halves(), "order": "parallel"}, r"the block's ld \(Halves\) makes \(1, 8, 32, 40\)"),
+        ({"ga": nn.Conv2d}, "the global aggregation is a name or a module, got the class Conv2d"),
         (
             {"ga": nn.Conv2d(8, 8, 1)},
             r"your ga fails on a map of shape \(1, 16, 32, 40\) \(RuntimeError: Given groups=1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import resource
@@ -19,6 +20,7 @@ import torch
 from fake import camvid as fake_camvid
 from fake.streets import label as write_label
 from filelock import FileLock
+from lightning_fabric import Fabric
 from running import ENVIRONMENT, TINY, gald, interrupt, line, lines
 from safetensors.torch import save_file
 
@@ -30,6 +32,7 @@ from gald.errors import UserError
 from gald.pictures import read_label
 from gald.run_folder import Log, changed
 from gald.tasks import segment
+from gald.together import launched
 from gald.training import fit, learning_rate
 
 CONFIG = Train(
@@ -262,6 +265,27 @@ def test_the_previous_checkpoint_survives_a_full_disk(root: Path, tmp_path: Path
         signal.signal(signal.SIGXFSZ, handler)
     assert (tmp_path / "last.pt").read_bytes() == before
     assert not list(tmp_path.glob(".last*"))
+
+
+class Gathered(Fabric):
+    """One process that talks to itself."""
+
+    def launch(self) -> None:
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+
+@pytest.mark.parametrize(("error", "parted"), [(None, True), (UserError, True), (SystemExit, True), (OSError, False)])
+def test_processes_part_at_the_end_and_after_a_mistake(error: type[BaseException] | None, parted: bool) -> None:
+    """After anything else they don't: another process may be amid a message."""
+    try:
+        with contextlib.suppress(UserError, SystemExit, OSError), launched(Gathered(accelerator="cpu", devices=1)):
+            assert torch.distributed.is_initialized()
+            if error is not None:
+                raise error
+        assert torch.distributed.is_initialized() is not parted
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def test_a_batch_that_the_processes_cannot_share(root: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from definitions.kind import Definitions
+from definitions.layers import conv_norm, conv_norm_relu, convolved
 from gald.aggregation import (
     A2,
     ANN,
@@ -26,48 +29,52 @@ def flat(*maps: Tensor) -> list[Tensor]:
     return [each.flatten(2) for each in maps]
 
 
+def embedded(module: NonLocal | NonLocalDot | NonLocalConcatenation, x: Tensor) -> list[Tensor]:
+    return flat(*(convolved(conv, x) for conv in (module.theta, module.phi, module.g)))
+
+
 def gathered(affinity: Tensor, value: Tensor, like: Tensor) -> Tensor:
     """``sum_j affinity_ij value_j``, as a map of the size of ``like``."""
     return torch.einsum("bij,bdj->bdi", affinity, value).reshape(like.shape[0], -1, *like.shape[2:])
 
 
 def literal_nonlocal(module: NonLocal, x: Tensor) -> Tensor:
-    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
+    theta, phi, g = embedded(module, x)
     affinity = torch.softmax(torch.einsum("bdi,bdj->bij", theta, phi) / theta.shape[1] ** 0.5, dim=2)
-    return x + module.project(gathered(affinity, g, x))
+    return x + conv_norm(module.project, gathered(affinity, g, x))
 
 
 def literal_nonlocal_gaussian(module: NonLocalGaussian, x: Tensor) -> Tensor:
-    every, g = flat(x, module.g(x))
+    every, g = flat(x, convolved(module.g, x))
     affinity = torch.softmax(torch.einsum("bci,bcj->bij", every, every), dim=2)
-    return x + module.project(gathered(affinity, g, x))
+    return x + conv_norm(module.project, gathered(affinity, g, x))
 
 
 def literal_nonlocal_dot(module: NonLocalDot, x: Tensor) -> Tensor:
-    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
+    theta, phi, g = embedded(module, x)
     affinity = torch.einsum("bdi,bdj->bij", theta, phi) / theta.shape[2]
-    return x + module.project(gathered(affinity, g, x))
+    return x + conv_norm(module.project, gathered(affinity, g, x))
 
 
 def literal_nonlocal_concatenation(module: NonLocalConcatenation, x: Tensor) -> Tensor:
-    theta, phi, g = flat(module.theta(x), module.phi(x), module.g(x))
+    theta, phi, g = embedded(module, x)
     for_theta, for_phi = module.pair.weight.flatten().chunk(2)
     a, b = torch.einsum("d,bdi->bi", for_theta, theta), torch.einsum("d,bdj->bj", for_phi, phi)
     affinity = F.relu(a[:, :, None] + b[:, None, :]) / theta.shape[2]
-    return x + module.project(gathered(affinity, g, x))
+    return x + conv_norm(module.project, gathered(affinity, g, x))
 
 
 def literal_a2(module: A2, x: Tensor) -> Tensor:
-    a, b, v = flat(module.a(x), module.b(x), module.v(x))
+    a, b, v = flat(*(convolved(conv, x) for conv in (module.a, module.b, module.v)))
     affinity = torch.einsum("bni,bnj->bij", v.softmax(1), b.softmax(2))
-    return x + module.project(gathered(affinity, a, x))
+    return x + convolved(module.project, gathered(affinity, a, x))
 
 
 def literal_ccnet(module: CCNet, x: Tensor) -> Tensor:
     """Rows and columns as batches of lines, as the released code has them."""
     batch, channels, height, width = x.shape
     for _ in range(module.recurrence):
-        maps = [module.query(x), module.key(x), module.value(x)]
+        maps = [convolved(conv, x) for conv in (module.query, module.key, module.value)]
         rows = [each.permute(0, 2, 1, 3).reshape(batch * height, -1, width) for each in maps]
         columns = [each.permute(0, 3, 1, 2).reshape(batch * width, -1, height) for each in maps]
         along_row = rows[0].transpose(1, 2) @ rows[1]
@@ -88,7 +95,7 @@ def literal_ccnet(module: CCNet, x: Tensor) -> Tensor:
 
 
 def literal_pam(module: PAM, x: Tensor) -> Tensor:
-    query, key, value = flat(module.query(x), module.key(x), module.value(x))
+    query, key, value = flat(*(convolved(conv, x) for conv in (module.query, module.key, module.value)))
     affinity = torch.softmax(torch.einsum("bdi,bdj->bij", query, key), dim=2)
     return x + module.gamma * gathered(affinity, value, x)
 
@@ -101,30 +108,29 @@ def literal_cam(module: CAM, x: Tensor) -> Tensor:
 
 
 def literal_danet(module: DANet, x: Tensor) -> Tensor:
-    def branch(layers: nn.Module) -> Tensor:
-        before, attention, after = layers
-        literal = literal_pam if isinstance(attention, PAM) else literal_cam
-        return after(literal(attention, before(x)))
-
-    return branch(module.by_position) + branch(module.by_channel)
+    before, attention, after = module.by_position
+    by_position = conv_norm_relu(after, literal_pam(attention, conv_norm_relu(before, x, 3)), 3)
+    before, attention, after = module.by_channel
+    return by_position + conv_norm_relu(after, literal_cam(attention, conv_norm_relu(before, x, 3)), 3)
 
 
 def literal_ocnet(module: OCNet, x: Tensor) -> Tensor:
-    query, value = flat(module.query(x), module.value(x))
+    query, value = flat(conv_norm_relu(module.query, x), convolved(module.value, x))
     return object_context(module, x, query, query, value)
 
 
-def literal_ann(module: ANN, x: Tensor) -> Tensor:
+def literal_ann(module: ANN, x: Tensor, bins: tuple[int, ...] = (1, 3, 6, 8)) -> Tensor:
     def cells(each: Tensor) -> Tensor:
-        return torch.cat([F.adaptive_avg_pool2d(each, bins).flatten(2) for bins in module.bins], dim=2)
+        return torch.cat([F.adaptive_avg_pool2d(each, side).flatten(2) for side in bins], dim=2)
 
-    query, value = module.query(x), module.value(x)
+    query, value = conv_norm_relu(module.query, x), convolved(module.value, x)
     return object_context(module, x, query.flatten(2), cells(query), cells(value))
 
 
 def object_context(module: OCNet, x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     affinity = torch.softmax(torch.einsum("bdi,bdj->bij", query, key) / key.shape[1] ** 0.5, dim=2)
-    return module.fuse(torch.cat([module.project(gathered(affinity, value, x)), x], dim=1))
+    context = convolved(module.project, gathered(affinity, value, x))
+    return conv_norm_relu(module.fuse, torch.cat([context, x], dim=1))
 
 
 DEFINITIONS: Definitions = {
@@ -141,7 +147,7 @@ DEFINITIONS: Definitions = {
     "danet": (lambda: DANet(16), literal_danet),
     "ocnet": (lambda: OCNet(16), literal_ocnet),
     "ann": (lambda: ANN(16), literal_ann),
-    "ann-bins-5-2": (lambda: ANN(16, reduction=4, bins=(5, 2)), literal_ann),
+    "ann-bins-5-2": (lambda: ANN(16, reduction=4, bins=(5, 2)), partial(literal_ann, bins=(5, 2))),
 }
 
 BLIND: set[str] = {

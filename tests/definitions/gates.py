@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from definitions.kind import Definitions
+from definitions.layers import conv_norm, conv_norm_relu, convolved
 from gald.aggregation import CAB, CBAM, GAP, GCNet
 
 
 def literal_gcnet(module: GCNet, x: Tensor) -> Tensor:
     """The weighted map, summed; that it is non-local attention with one query, ``test_gates.py`` shows."""
-    weights = torch.softmax(module.attention(x).flatten(2), dim=2).reshape(x.shape[0], 1, *x.shape[2:])
+    weights = torch.softmax(convolved(module.attention, x).flatten(2), dim=2).reshape(x.shape[0], 1, *x.shape[2:])
     context = (weights * x).sum((2, 3), keepdim=True)
     squeeze, norm, _, expand = module.transform
-    hidden = squeeze(context)
+    hidden = convolved(squeeze, context)
     centred = hidden - hidden.mean(1, keepdim=True)
-    hidden = centred / (centred.square().mean(1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
-    return x + expand(hidden.relu())
+    hidden = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt() * norm.weight + norm.bias
+    return x + convolved(expand, hidden.relu())
 
 
 def literal_gap(module: GAP, x: Tensor) -> Tensor:
     mean = x.mean((2, 3), keepdim=True)
     local = x / x.square().sum(1, keepdim=True).sqrt() * module.local_scale
     pooled = mean / mean.square().sum(1, keepdim=True).sqrt() * module.mean_scale
-    return module.fuse(torch.cat([local, pooled.expand_as(x)], dim=1))
+    return conv_norm_relu(module.fuse, torch.cat([local, pooled.expand_as(x)], dim=1))
 
 
 def literal_cab(module: CAB, x: Tensor) -> Tensor:
     """The block as drawn for two stages, the high one laid out to the size of the low one."""
-    high = module.top(x.mean((2, 3), keepdim=True)).expand_as(x)
+    high = conv_norm_relu(module.top, x.mean((2, 3), keepdim=True)).expand_as(x)
     pooled = torch.cat([x, high], dim=1).mean((2, 3), keepdim=True)
-    return x * module.gate(pooled) + high
+    squeeze, _, expand, _ = module.gate
+    return x * torch.sigmoid(convolved(expand, F.relu(convolved(squeeze, pooled)))) + high
 
 
 def literal_cbam(module: CBAM, x: Tensor) -> Tensor:
     mean, largest = x.flatten(2).mean(2), x.flatten(2).max(2).values
-    gate = sum(module.channel(each[..., None, None]) for each in (mean, largest))
+    squeeze, _, expand = module.channel
+    gate = sum(convolved(expand, F.relu(convolved(squeeze, each[..., None, None]))) for each in (mean, largest))
     y = x * torch.sigmoid(gate).expand_as(x)
     summary = torch.stack([y.max(1).values, y.mean(1)], dim=1)
-    return y * torch.sigmoid(module.position(summary)).expand_as(y)
+    return y * torch.sigmoid(conv_norm(module.position, summary, 7)).expand_as(y)
 
 
 DEFINITIONS: Definitions = {

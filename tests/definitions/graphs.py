@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from definitions.kind import Definitions
+from definitions.layers import batch_norm, conv_norm, conv_norm_relu, convolved
 from gald.aggregation import BeyondGrids, DGCNet, EncNet, GloRe
 
 
 def literal_glore(module: GloRe, x: Tensor) -> Tensor:
     """Both projections as maps: nodes from positions, positions from nodes, then a convolution of the whole map."""
-    states, assignment = module.states(x).flatten(2), module.assignment(x).flatten(2)
+    states, assignment = (convolved(conv, x).flatten(2) for conv in (module.states, module.assignment))
     nodes = torch.einsum("bsi,bni->bsn", states, assignment)
     if module.normalize:
         nodes = nodes / states.shape[2]
     mixed = torch.einsum("bsm,nm->bsn", nodes, module.adjacency.weight) + module.adjacency.bias
     nodes = torch.einsum("bsn,ts->btn", torch.relu(nodes + mixed), module.update.weight)
     laid = torch.einsum("bsn,bni->bsi", nodes, assignment).reshape(x.shape[0], -1, *x.shape[2:])
-    return x + module.norm(F.conv2d(laid, module.extend.weight[:, :, None, None]))
+    return x + batch_norm(module.norm, F.conv2d(laid, module.extend.weight[:, :, None, None]), eps=1e-4)
 
 
 def enlarged(y: Tensor, size: tuple[int, int]) -> Tensor:
@@ -32,50 +35,43 @@ def enlarged(y: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.einsum("pi,bcij,qj->bcpq", hats(y.shape[2], size[0]), y, hats(y.shape[3], size[1]))
 
 
-def mixed(z: Tensor, layer: nn.Module, dim: int = 1) -> Tensor:
+def mixed(z: Tensor, layers: Iterable, dim: int = 1) -> Tensor:
     """A convolution and its norm along one dimension of (B, nodes, states), as the released code's 1-D layers."""
-    conv, norm = layer
-    z = z.transpose(1, dim)
-    y = F.conv1d(z, conv.weight[..., 0])
-    y = F.batch_norm(
-        y, norm.running_mean.clone(), norm.running_var.clone(), norm.weight, norm.bias, norm.training, eps=norm.eps
-    )
-    return y.transpose(1, dim)
+    conv, norm, *_ = layers
+    return batch_norm(norm, F.conv1d(z.transpose(1, dim), conv.weight[..., 0])).transpose(1, dim)
 
 
 def literal_dgcnet(module: DGCNet, x: Tensor) -> Tensor:
     gate, graph = module.gate, module.features
     y = x
-    for conv, norm in gate.shrink:
-        y = norm(F.conv2d(F.pad(y, (1, 2, 1, 2)), conv.weight, stride=2, groups=conv.groups))
-    k, v, q = (conv(y).flatten(2) for conv in (gate.k, gate.v, gate.q))
+    for conv, norm, *_ in gate.shrink:
+        y = batch_norm(norm, F.conv2d(F.pad(y, (1, 2, 1, 2)), conv.weight, stride=2, groups=x.shape[1]))
+    k, v, q = (convolved(conv, y).flatten(2) for conv in (gate.k, gate.v, gate.q))
     if gate.softmax:
         affinity = torch.softmax(torch.einsum("bci,bei->bce", q, v), dim=2)
         related = torch.einsum("bci,bce->bei", k, affinity)
     else:  # the matrix between positions, as in the paper
         related = torch.einsum("bij,bej->bei", torch.einsum("bci,bcj->bij", k, q) / k.shape[2], v)
-    related = gate.out(gate.update(related.reshape(y.shape[0], -1, *y.shape[2:])))
+    related = conv_norm(gate.out, conv_norm(gate.update, related.reshape(y.shape[0], -1, *y.shape[2:])))
     spatial = x * enlarged(torch.relu(related + y), x.shape[2:]) + x
 
-    states, assignment = graph.states(x).flatten(2), graph.assignment(x).flatten(2)
+    states, assignment = (conv_norm(layers, x).flatten(2) for layers in (graph.states, graph.assignment))
     nodes = torch.einsum("bni,bsi->bns", assignment, states)
     nodes = mixed(mixed(nodes, graph.adjacency) + nodes, graph.update, dim=2)
     laid = torch.einsum("bns,bni->bsi", nodes, assignment).reshape(x.shape[0], -1, *x.shape[2:])
-    feature = torch.relu(x + graph.norm(F.conv2d(laid, graph.out.weight[:, :, None, None])))
-    return module.fuse(torch.cat([spatial, feature], dim=1))
+    feature = torch.relu(x + batch_norm(graph.norm, F.conv2d(laid, graph.out.weight[:, :, None, None])))
+    return conv_norm(module.fuse, torch.cat([spatial, feature], dim=1))
 
 
 def literal_encnet(module: EncNet, x: Tensor) -> Tensor:
     """The residuals of every position to every codeword, ``(B, N, K, C)``."""
     encoding = module.encoding
-    residuals = encoding.project(x).flatten(2).mT.contiguous()[:, :, None] - encoding.codewords
+    residuals = conv_norm_relu(encoding.project, x).flatten(2).mT.contiguous()[:, :, None] - encoding.codewords
     assigned = torch.softmax(encoding.scales * residuals.square().sum(3), dim=2)
     encoded = (assigned[..., None] * residuals).sum(1)
-    norm = encoding.norm
-    statistics = (norm.running_mean.clone(), norm.running_var.clone())
-    normed = F.batch_norm(encoded, *statistics, norm.weight, norm.bias, norm.training, eps=norm.eps)
-    descriptor = torch.relu(normed).mean(1)
-    return torch.relu(x * (1 + torch.sigmoid(module.gate(descriptor)))[:, :, None, None])
+    descriptor = torch.relu(batch_norm(encoding.norm, encoded)).mean(1)
+    gate = torch.sigmoid(F.linear(descriptor, module.gate.weight, module.gate.bias))
+    return torch.relu(x * (1 + gate)[:, :, None, None])
 
 
 def literal_beyondgrids(module: BeyondGrids, x: Tensor) -> Tensor:
@@ -94,9 +90,9 @@ def literal_beyondgrids(module: BeyondGrids, x: Tensor) -> Tensor:
         ]
         nodes = torch.stack(means, dim=1)
         nodes = nodes / nodes.norm(dim=2, keepdim=True)
-        nodes = torch.relu(graph(torch.einsum("bvc,bwc->bvw", nodes, nodes) @ nodes))
+        nodes = torch.relu(torch.einsum("bvc,bwc->bvw", nodes, nodes) @ nodes @ graph.weight.T)
         parts.append((assigned @ nodes).mT.reshape(x.shape[0], -1, *x.shape[2:]))
-    return module.fuse(torch.cat(parts, dim=1))
+    return conv_norm_relu(module.fuse, torch.cat(parts, dim=1))
 
 
 DEFINITIONS: Definitions = {
