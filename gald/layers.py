@@ -1,10 +1,40 @@
-"""The few layers that every module here shares: a batch norm that survives one value, and registered upsampling."""
+"""The few layers that every module here shares: a batch norm that survives one value, registered upsampling, widths."""
 
 from __future__ import annotations
+
+from numbers import Integral
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from gald.errors import UserError
+
+
+def at_least_one(count: object, needs: str) -> None:
+    """Raise :class:`UserError` unless ``count`` is a whole number from 1 up; ``needs`` is "PSP needs channels"."""
+    if not _is_count(count):
+        whole = "" if isinstance(count, Integral) else ", which is no whole number"
+        raise UserError(f"{needs} of 1 or more, got {count!r}{whole}")
+
+
+def are_counts(values: object) -> bool:
+    """Whether ``values`` is a tuple (or list) of one or more whole numbers from 1 up."""
+    return isinstance(values, (tuple, list)) and len(values) > 0 and all(_is_count(value) for value in values)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
+
+
+def inner_width(channels: int, reduction: int, module: nn.Module, *, least: int = 1) -> int:
+    """``channels // reduction``, but not below ``least``.
+
+    Raises :class:`UserError`, in the name of ``module``, unless both are whole numbers from 1 up.
+    """
+    at_least_one(channels, f"{type(module).__name__} needs channels")
+    at_least_one(reduction, f"{type(module).__name__} needs a reduction")
+    return max(least, channels // reduction)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -45,6 +75,29 @@ def weight_of(conv: nn.Sequential) -> Tensor:
     weight = conv[0].weight
     assert isinstance(weight, Tensor)
     return weight
+
+
+def after_convolution(layer: nn.Sequential, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """What a :func:`conv_norm` does to its convolution's result, for those who come by that result on a shorter way.
+
+    A convolution of maps side by side is the sum of a convolution of each, and a 1x1 convolution of a vector laid
+    everywhere is that of the vector: the concatenation need not be made.
+    """
+    for step in layer[1:]:
+        y = step(y)
+    return y
+
+
+def norm_of_rows(norm: nn.Module, rows: Float[Tensor, "b r k"]) -> Float[Tensor, "b r k"]:
+    """A batch norm of the last dimension, on the rows as so many maps of one position.
+
+    Not on one map ``(B, k, r, 1)``: with its strides transposed, batch norm on a CPU returns a wrong gradient without a
+    word (torch 2.15). The norm runs in its weights' type, since torch refuses a wider map.
+    """
+    weight = norm.weight
+    assert isinstance(weight, Tensor)
+    y: Tensor = norm(rows.flatten(0, 1)[:, :, None, None].to(weight.dtype))
+    return y.reshape(rows.shape).to(rows.dtype)
 
 
 def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:

@@ -14,7 +14,6 @@ from gald.aggregation import (
     ANN,
     CAM,
     PAM,
-    PSP,
     CCNet,
     DANet,
     NonLocal,
@@ -27,6 +26,7 @@ from gald.errors import UserError
 
 FUSED = [NonLocal, NonLocalGaussian, PAM, DANet, OCNet, ANN]  # softmax attention by the fused kernel
 LEAN = [*FUSED, NonLocalDot, NonLocalConcatenation, A2, CAM, CCNet]
+REDUCING = [part for part in LEAN if part is not CAM]  # with an inner width
 
 # ---------------------------------------------------------------------------------------------------------- memory
 
@@ -228,18 +228,6 @@ def test_one_channel_serves_too(part: Callable[[int], nn.Module]):
     assert x.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("part", [*LEAN, PSP])
-def test_weights_in_half_precision_serve_too(part: Callable[[int], nn.Module]):
-    """As after ``network.to(torch.bfloat16)``, where no autocast casts anything."""
-    module = awake(part(16)).eval()
-    x = features(1, 16, 12, 13, dtype=torch.float32)
-    with torch.no_grad():
-        expected = module(x)
-        y = module.to(torch.bfloat16)(x.to(torch.bfloat16))
-    assert y.dtype == torch.bfloat16
-    assert (y - expected).square().mean().sqrt() < 0.03 * (expected - x).square().mean().sqrt()
-
-
 # --------------------------------------------------------------------------------------------------------- mistakes
 
 
@@ -248,8 +236,15 @@ def test_weights_in_half_precision_serve_too(part: Callable[[int], nn.Module]):
     [
         (lambda: A2(7), "2 or more, as it mixes that many descriptors, got channels=7 and reduction=4"),
         (lambda: CCNet(8, recurrence=0), "a recurrence of 1 or more, got 0"),
-        (lambda: ANN(8, bins=()), r"ANN needs bins from 1 up, got bins=\(\)"),
-        (lambda: ANN(8, bins=(3, 0)), r"ANN needs bins from 1 up, got bins=\(3, 0\)"),
+        (lambda: ANN(8, bins=()), r"ANN needs bins from 1 up, as in .*, got bins=\(\)"),
+        (lambda: ANN(8, bins=(3, 0)), r"ANN needs bins from 1 up, as in .*, got bins=\(3, 0\)"),
+        (lambda: PAM(8, reduction=-1), "PAM needs a reduction of 1 or more, got -1"),
+        (lambda: CAM(0), "CAM needs channels of 1 or more, got 0"),
+        *(
+            (lambda part=part: part(8, reduction=0), f"{part.__name__} needs a reduction .*, got 0")
+            for part in REDUCING
+        ),
+        *((lambda part=part: part(0), f"{part.__name__} needs channels .*, got 0") for part in REDUCING),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(build: Callable[[], nn.Module], sentence: str):

@@ -58,9 +58,10 @@ def test_never_stores_position_by_position(memory_format: torch.memory_format):
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: CFNet(12), "channels=12 and heads=8"),
-        (lambda: CFNet(12, heads=0), "channels=12 and heads=0"),
-        (lambda: CFNet(16, mixtures=0), "1 or more mixtures, got 0"),
+        (lambda: CFNet(12), r"channels=12 and heads=8; pass the module itself, CFNet\(12, heads=4\), or"),
+        (lambda: CFNet(0), "CFNet needs channels of 1 or more, got 0"),
+        (lambda: CFNet(12, heads=0), "CFNet needs heads of 1 or more, got 0"),
+        (lambda: CFNet(16, mixtures=0), "CFNet needs mixtures of 1 or more, got 0"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(build: Callable[[], CFNet], sentence: str):

@@ -68,8 +68,13 @@ def test_cgnl_of_a_silent_map_is_defined():
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: CGNL(12), "divisible by groups, got channels=12 and groups=8"),
-        (lambda: CGNL(16, groups=0), "groups=0"),
+        (lambda: CGNL(12), r"divisible by groups, got channels=12 and groups=8; .* CGNL\(12, groups=4\), or .*'psp'"),
+        (lambda: CGNLRBF(13), r"groups=8; pass the module itself, CGNLRBF\(13, groups=1\), or"),
+        (lambda: CGNL(16, groups=0), "CGNL needs groups of 1 or more, got 0"),
+        (lambda: CGNL(0), "CGNL needs channels of 1 or more, got 0"),
+        (lambda: CGNLRBF(16, reduction=0), "CGNLRBF needs a reduction of 1 or more, got 0"),
+        (lambda: CGNLRBF(16, order=-1), "CGNLRBF needs an order of 1 or more, got -1"),
+        (lambda: CGNLRBF(16, gamma=0.0), "CGNLRBF needs a gamma above 0, got 0.0"),
         (lambda: CGNL(16, norm="layer"), "'group' or 'batch', got 'layer'"),
     ],
 )

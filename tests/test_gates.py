@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from contract import awake, features
 from torch import nn
 
 from gald.aggregation import CAB, CBAM, GAP, GCNet, NonLocal
+from gald.errors import UserError
 
 
 def test_gcnet_adds_the_same_everywhere():
@@ -90,3 +93,18 @@ def test_cbam_is_global_by_its_first_gate(deaf: bool):
     (gradient,) = torch.autograd.grad(module(x)[..., 15].sum(), x)
     heard = gradient.abs().amax((0, 1, 2)).nonzero().flatten() - 15
     assert heard.tolist() == (list(range(-3, 4)) if deaf else list(range(-15, 16)))
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: GCNet(8, reduction=0), "GCNet needs a reduction of 1 or more, got 0"),
+        (lambda: GCNet(0), "GCNet needs channels of 1 or more, got 0"),
+        (lambda: CAB(8, reduction=-1), "CAB needs a reduction of 1 or more, got -1"),
+        (lambda: CBAM(8, reduction=0), "CBAM needs a reduction of 1 or more, got 0"),
+        (lambda: GAP(0), "GAP needs channels of 1 or more, got 0"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(build: Callable[[], nn.Module], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        build()

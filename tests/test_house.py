@@ -25,7 +25,7 @@ from gald.block import ORDERS
 from gald.config import Train, from_json, to_json
 from gald.data import DATASETS
 from gald.distribution import DISTRIBUTORS
-from gald.measure import macs
+from gald.measuring.count import macs
 from gald.recipes import RECIPES
 from gald.tasks import segment
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from contract import Watch, awake, features
+from definitions.layers import conv_norm_relu, convolved
 from torch import Tensor
 
 from gald.aggregation import PSANet
+from gald.aggregation.psanet import _offsets
 from gald.errors import UserError
 
 
@@ -22,11 +26,10 @@ def in_loops(module: PSANet, x: Tensor) -> Tensor:
         inside = 0 <= row < module.collect.mask[0] and 0 <= column < module.collect.mask[1]
         return masks[row * module.collect.mask[1] + column, *i] if inside else masks.new_zeros(())
 
-    features_ = [branch.reduce(x)[0] for branch in (module.collect, module.distribute)]
-    masks = [
-        branch.weigh(branch.adapt(branch.reduce(x)))[0].reshape(-1, height, width)
-        for branch in (module.collect, module.distribute)
-    ]
+    branches = (module.collect, module.distribute)
+    features_ = [conv_norm_relu(branch.reduce, x)[0] for branch in branches]
+    adapted = [conv_norm_relu(branch.adapt, conv_norm_relu(branch.reduce, x)) for branch in branches]
+    masks = [convolved(branch.weigh, each)[0] for branch, each in zip(branches, adapted, strict=True)]
     y = torch.zeros(2, features_[0].shape[0], height, width, dtype=x.dtype)
     for i in places:
         collect = torch.stack([logit(masks[0], i, j) for j in places]).softmax(0)
@@ -34,7 +37,8 @@ def in_loops(module: PSANet, x: Tensor) -> Tensor:
         for j, a, b in zip(places, collect, distribute, strict=True):
             y[0, :, *i] += a * features_[0][:, *j]
             y[1, :, *i] += b * features_[1][:, *j]
-    return module.fuse(torch.cat([x, module.project(y.flatten(0, 1)[None])], dim=1))
+    both = conv_norm_relu(module.project, y.flatten(0, 1)[None])
+    return conv_norm_relu(module.fuse, torch.cat([x, both], dim=1), 3)
 
 
 @pytest.mark.parametrize("mask", [(1, 1), (3, 5), (7, 9), (11, 31)], ids=str)
@@ -49,7 +53,7 @@ def test_equals_loops_over_all_pairs(mask: tuple[int, int]):
 def test_offsets_beyond_the_mask_are_heard_alike():
     module = awake(PSANet(8, mask=(1, 1))).double().eval()
     x = features(1, 8, 3, 4)
-    reduced, logits = module.collect(x)
+    reduced, logits = module.collect(x, _offsets(3, 4, x.device)[None])
     own = module.collect.weigh(module.collect.adapt(reduced)).flatten()
     torch.testing.assert_close(logits[0], torch.diag(own))
     torch.testing.assert_close(logits[0, 0].softmax(0)[1:], (1 / (11 + own[0].exp())).expand(11))
@@ -74,7 +78,12 @@ def test_memory_follows_the_map_not_the_mask():
     assert watch.largest == 12 * 10 * 23 * 19
 
 
-@pytest.mark.parametrize("mask", [(96, 97), (97, 96), (0, 1), (-1, 3)], ids=str)
-def test_a_mask_without_a_centre_is_refused(mask: tuple[int, int]):
-    with pytest.raises(UserError, match=rf"both odd and from 1 up, got \({mask[0]}, {mask[1]}\)"):
+@pytest.mark.parametrize("mask", [(96, 97), (97, 96), (0, 1), (-1, 3), (3, 3, 3), (3,), 97], ids=str)
+def test_a_mask_without_a_centre_or_with_other_sides_is_refused(mask: tuple[int, int], untyped: None):
+    with pytest.raises(UserError, match=rf"both odd and from 1 up, got {re.escape(str(mask))}"):
         PSANet(8, mask=mask)
+
+
+def test_no_reduction_is_refused():
+    with pytest.raises(UserError, match="PSANet needs a reduction of 1 or more, got 0"):
+        PSANet(8, reduction=0)

@@ -44,11 +44,33 @@ def test_dense_aspp_concatenates_the_map_itself_not_its_positive_part():
     [
         (lambda: PSP(3), r"bins=\(1, 2, 3, 6\) and channels=3"),
         (lambda: PSP(8, bins=(0,)), r"bins=\(0,\)"),
-        (lambda: ASPP(8, dilations=(6, 0)), r"dilations of 1 or more, got \(6, 0\)"),
-        (lambda: DenseASPP(8, dilations=(3, 0)), r"one or more dilations of 1 or more, got \(3, 0\)"),
-        (lambda: DenseASPP(8, dilations=()), r"one or more dilations of 1 or more, got \(\)"),
+        (lambda: PSP(0), "PSP needs channels of 1 or more, got 0"),
+        (lambda: ASPP(8, dilations=(6, 0)), r"one or more dilations of 1 or more, .*, got \(6, 0\)"),
+        (lambda: ASPP(8, dilations=()), r"one or more dilations of 1 or more, .*, got \(\)"),
+        (lambda: ASPP(8, reduction=0), "ASPP needs a reduction of 1 or more, got 0"),
+        (lambda: ASPP(-8), "ASPP needs channels of 1 or more, got -8"),
+        (lambda: DenseASPP(8, dilations=(3, 0)), r"one or more dilations of 1 or more, .*, got \(3, 0\)"),
+        (lambda: DenseASPP(8, dilations=()), r"one or more dilations of 1 or more, .*, got \(\)"),
+        (lambda: DenseASPP(0), "DenseASPP needs channels of 1 or more, got 0"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(build: Callable[[], nn.Module], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        build()
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: PSP(8, bins=6), "PSP needs bins from 1 up, .*, got bins=6"),
+        (lambda: PSP(8, bins=(1, 2.5)), r"PSP needs bins from 1 up, .*, got bins=\(1, 2.5\)"),
+        (lambda: ASPP(8, dilations=6), "ASPP needs one or more dilations .*, got 6"),
+        (lambda: ASPP(8, reduction=2.5), "ASPP needs a reduction of 1 or more, got 2.5, which is no whole number"),
+        (lambda: ASPP("8"), "ASPP needs channels of 1 or more, got '8', which is no whole number"),
+    ],
+)
+def test_a_mistake_of_type_is_told_where_signatures_are_not_checked(
+    build: Callable[[], nn.Module], sentence: str, untyped: None
+):
     with pytest.raises(UserError, match=sentence):
         build()

@@ -1,6 +1,7 @@
 """Double attention: Chen et al., "A^2-Nets: Double Attention Networks", NeurIPS 2018, arXiv 1810.11579.
 
-Follows the paper's equations. Many ports, the one beside GALD's released code among them, take the second softmax over
+Follows the paper's equations. The batch norm that the authors' own code has after W_o (from memory; it was not at hand)
+is not in them, nor here. Many ports, the one beside GALD's released code among them, take the second softmax over
 positions; the paper takes it over the descriptors. Over positions what is added shrinks with H W: at 97x97 and 512
 channels it is 70 times smaller.
 """
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
+from gald.layers import inner_width
 
 
 class A2(nn.Module):
@@ -25,7 +27,7 @@ class A2(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 4) -> None:
         super().__init__()
-        width = channels // reduction
+        width = inner_width(channels, reduction, self)
         if width < 2:
             raise UserError(
                 f"A2 needs channels // reduction to be 2 or more, as it mixes that many descriptors, "

@@ -1,7 +1,9 @@
 """Asymmetric non-local: Zhu et al., "Asymmetric Non-local Neural Networks for Semantic Segmentation", ICCV 2019,
 arXiv 1908.07678.
 
-The paper's APNB block. Its other block, AFNB, fuses two stages of a network and is no aggregation of one map.
+The paper's APNB block. Its other block, AFNB, fuses two stages of a network and is no aggregation of one map. Where the
+paper's equations have a query and a key, one map serves as both, as in :class:`OCNet` and (from memory) in the authors'
+code. No other departure.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from torch import Tensor
 from gald.aggregation.ocnet import OCNet
 from gald.aggregation.pooling import pyramid
 from gald.errors import UserError
+from gald.layers import are_counts
 
 
 class ANN(OCNet):
@@ -24,8 +27,8 @@ class ANN(OCNet):
 
     def __init__(self, channels: int, *, reduction: int = 2, bins: tuple[int, ...] = (1, 3, 6, 8)) -> None:
         super().__init__(channels, reduction=reduction)
-        if not bins or min(bins) < 1:
-            raise UserError(f"ANN needs bins from 1 up, got bins={bins}")
+        if not are_counts(bins):
+            raise UserError(f"ANN needs bins from 1 up, as in (1, 3, 6, 8), got bins={bins}")
         self.bins = bins
 
     def _cells(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s"]:

@@ -1,4 +1,8 @@
-"""Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 2017, arXiv 1706.05587 (DeepLabv3)."""
+"""Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation", 2017, arXiv 1706.05587 (DeepLabv3).
+
+Two departures, both of width: the branches have C // reduction channels and the fusion brings them back to C, where the
+paper has 256 for each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, are_counts, conv_norm, inner_width, weight_of
 
 
 class ASPP(nn.Module):
@@ -20,13 +24,16 @@ class ASPP(nn.Module):
     doubles them at stride 8. :class:`gald.GALD` hands a stride-8 map over at half its size, so stride 16 is the rule
     here; with ``reduce=1`` on a stride-8 map pass ``dilations=(12, 24, 36)``. A dilation as large as the map leaves a
     1x1 convolution.
+
+    In training the norm at the end takes off what all positions of a batch share: with batches of one picture (and no
+    synchronised norm) the branch of the picture's mean is not heard until evaluation, and doesn't learn.
     """
 
     def __init__(self, channels: int, *, reduction: int = 2, dilations: tuple[int, ...] = (6, 12, 18)) -> None:
         super().__init__()
-        if any(dilation < 1 for dilation in dilations):
-            raise UserError(f"ASPP needs dilations of 1 or more, got {dilations}")
-        width = max(1, channels // reduction)
+        if not are_counts(dilations):
+            raise UserError(f"ASPP needs one or more dilations of 1 or more, as in (6, 12, 18), got {dilations}")
+        width = inner_width(channels, reduction, self)
         dilated = [conv_norm(channels, width, 3, dilation=dilation) for dilation in dilations]
         self.branches = nn.ModuleList([conv_norm(channels, width, 1), *dilated])
         self.image = conv_norm(channels, width, 1)
@@ -35,9 +42,5 @@ class ASPP(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         local = torch.cat([branch(x) for branch in self.branches], dim=1)
         image = self.image(x.mean((2, 3), keepdim=True))
-        # A 1x1 convolution is linear: the picture's one vector is fused as one vector and added everywhere.
-        weight = weight_of(self.fuse)
-        near, far = torch.split(weight, [local.shape[1], image.shape[1]], dim=1)
-        y: Tensor = self.fuse[1](F.conv2d(local, near) + F.conv2d(image, far))
-        y = self.fuse[2](y)
-        return y.to(x.dtype)
+        near, far = torch.split(weight_of(self.fuse), [local.shape[1], image.shape[1]], dim=1)
+        return after_convolution(self.fuse, F.conv2d(local, near) + F.conv2d(image, far)).to(x.dtype)

@@ -39,12 +39,13 @@ def linear(conv: nn.Conv2d, x: Float[Tensor, "b *n c"]) -> Float[Tensor, "b *n d
     return F.linear(x, conv.weight.flatten(1), conv.bias)
 
 
-def linear_in_float(conv: nn.Conv2d, x: Float[Tensor, "b *n c"]) -> Float[Tensor, "b *n d"]:
-    """The same in float32, under autocast too: for queries and keys whose logits have no scale.
+def linear_in_float(layer: nn.Conv2d | nn.Linear, x: Float[Tensor, "b *n c"]) -> Float[Tensor, "b *n d"]:
+    """The same in float32, under autocast and with half weights too: for what half precision would spoil.
 
-    Such logits reach 1000, where bf16 is 4 off: another softmax (a tenth of PAM's result and of CCNet's were wrong).
+    The logits of queries and keys without a scale reach 1000, where bf16 is 4 off: another softmax (a tenth of PAM's
+    result and of CCNet's were wrong). Nodes that are sums over positions leave the range of float16.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
-    bias = None if conv.bias is None else conv.bias.to(wide)
+    bias = None if layer.bias is None else layer.bias.to(wide)
     with torch.autocast(device_type=x.device.type, enabled=False):
-        return F.linear(x.to(wide), conv.weight.flatten(1).to(wide), bias)
+        return F.linear(x.to(wide), layer.weight.flatten(1).to(wide), bias)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.layers import conv_norm
+from gald.layers import conv_norm, inner_width
 
 
 class CAB(nn.Module):
@@ -23,7 +23,7 @@ class CAB(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 1) -> None:
         super().__init__()
-        width = max(1, channels // reduction)
+        width = inner_width(channels, reduction, self)
         self.top = conv_norm(channels, channels, 1)
         self.gate = nn.Sequential(
             nn.Conv2d(2 * channels, width, 1), nn.ReLU(), nn.Conv2d(width, channels, 1), nn.Sigmoid()

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.layers import conv_norm
+from gald.layers import conv_norm, inner_width
 
 
 class CBAM(nn.Module):
@@ -22,7 +22,7 @@ class CBAM(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
-        width = max(8, channels // reduction)
+        width = inner_width(channels, reduction, self, least=8)
         self.channel = nn.Sequential(nn.Conv2d(channels, width, 1), nn.ReLU(), nn.Conv2d(width, channels, 1))
         self.position = conv_norm(2, 1, 7, act=False)
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.aggregation.attention import linear, linear_in_float
-from gald.errors import UserError
+from gald.layers import at_least_one, inner_width
 
 
 class CCNet(nn.Module):
@@ -25,10 +25,9 @@ class CCNet(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:
         super().__init__()
-        if recurrence < 1:
-            raise UserError(f"CCNet needs a recurrence of 1 or more, got {recurrence}")
+        at_least_one(recurrence, "CCNet needs a recurrence")
         self.recurrence = recurrence
-        width = max(1, channels // reduction)
+        width = inner_width(channels, reduction, self)
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Conv2d(channels, width, 1, bias=False)  # a bias moves all logits of a query: softmax is blind
         self.value = nn.Conv2d(channels, channels, 1)

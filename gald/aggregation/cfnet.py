@@ -8,13 +8,16 @@ a 1x1 convolution, norm and ReLU back to C. Its dropout belongs to the head.
 
 from __future__ import annotations
 
+from math import gcd
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.aggregation.attention import linear, tokens
 from gald.errors import UserError
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, at_least_one, conv_norm, weight_of
 
 
 class CFNet(nn.Module):
@@ -24,14 +27,21 @@ class CFNet(nn.Module):
     the map pooled 3x3 at stride 2, queries and keys share their weights. The probability of a co-occurrence is a
     mixture of ``mixtures`` softmaxes, weighed per picture and head by the mean query. Time grows with (H W)^2 / 4,
     memory with H W only.
+
+    In training the norm at the end takes off what all positions of a batch share: with batches of one picture (and no
+    synchronised norm) the branch of the picture's mean is not heard until evaluation, and doesn't learn.
     """
 
     def __init__(self, channels: int, *, heads: int = 8, mixtures: int = 1) -> None:
         super().__init__()
-        if heads < 1 or channels % heads:
-            raise UserError(f"CFNet needs channels divisible by heads, got channels={channels} and heads={heads}")
-        if mixtures < 1:
-            raise UserError(f"CFNet needs 1 or more mixtures, got {mixtures}")
+        at_least_one(channels, "CFNet needs channels")
+        at_least_one(heads, "CFNet needs heads")
+        at_least_one(mixtures, "CFNet needs mixtures")
+        if channels % heads:
+            raise UserError(
+                f"CFNet needs channels divisible by heads, got channels={channels} and heads={heads}; pass the module "
+                f"itself, CFNet({channels}, heads={gcd(channels, heads)}), or take another aggregation, such as 'psp'"
+            )
         self.heads, self.mixtures = heads, mixtures
         self.query = nn.Conv2d(channels, channels * mixtures, 1)
         self.value = nn.Conv2d(channels, channels, 1, bias=False)  # a bias would move the whole map: the norm's to take
@@ -49,11 +59,8 @@ class CFNet(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         y: Tensor = x + self.project(self.aggregate(x)).to(x.dtype)
         image = self.image(x.mean((2, 3), keepdim=True))
-        # A 1x1 convolution is linear: the picture's one vector is fused as one vector and added everywhere.
         far, near = weight_of(self.fuse).chunk(2, dim=1)
-        y = self.fuse[1](F.conv2d(y, near) + F.conv2d(image, far))
-        y = self.fuse[2](y)
-        return y.to(x.dtype)
+        return after_convolution(self.fuse, F.conv2d(y, near) + F.conv2d(image, far)).to(x.dtype)
 
     def aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Sum over the pooled positions j of p(j | i) v_j, head by head."""
@@ -75,6 +82,6 @@ class CFNet(nn.Module):
 
 
 def _parts(x: Float[Tensor, "b c h w"], conv: nn.Conv2d, parts: int) -> Float[Tensor, "b {parts} n d"]:
-    """A 1x1 convolution, its channels split and last in memory: attention without N x N wants them so (NonLocal)."""
-    tokens = F.linear(x.flatten(2).transpose(1, 2), conv.weight.flatten(1), conv.bias)
-    return tokens.reshape(*tokens.shape[:2], parts, -1).transpose(1, 2)
+    """A 1x1 convolution, its channels split and last in memory: attention without N x N wants them so."""
+    projected = linear(conv, tokens(x))
+    return projected.reshape(*projected.shape[:2], parts, -1).transpose(1, 2)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.aggregation.attention import attend, linear, linear_in_float, tokens
-from gald.layers import conv_norm
+from gald.layers import at_least_one, conv_norm, inner_width
 
 
 class PAM(nn.Module):
@@ -26,7 +26,7 @@ class PAM(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 8) -> None:
         super().__init__()
-        width = max(1, channels // reduction)
+        width = inner_width(channels, reduction, self)
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Conv2d(channels, width, 1, bias=False)  # a bias moves all logits of a query: softmax is blind
         self.value = nn.Conv2d(channels, channels, 1)
@@ -46,12 +46,13 @@ class CAM(nn.Module):
 
     ``(B, C, H, W) -> (B, C, H, W)``, any size from 1x1; gamma is its one parameter. Time grows with H W C^2, memory
     with H W. It starts as the identity. The energy is a sum, not a mean, so the attention gets sharper as the map gets
-    larger (of random features, the largest weight of a row is 0.57 on average at 16x16, 0.99 at 97x97): evaluate at
-    about the size that was trained. Under autocast the energy is float32.
+    larger: of 512 rectified normal random channels, the largest weight of a row is 0.59 on average at 16x16, 0.88 at
+    48x48, 0.93 at 97x97. Evaluate at about the size that was trained. Under autocast the energy is float32.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        at_least_one(channels, "CAM needs channels")
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -72,6 +73,7 @@ class DANet(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 8) -> None:
         super().__init__()
+        inner_width(channels, reduction, self)  # a wrong number is told in this name, not in PAM's
         self.by_position = nn.Sequential(
             conv_norm(channels, channels, 3), PAM(channels, reduction=reduction), conv_norm(channels, channels, 3)
         )

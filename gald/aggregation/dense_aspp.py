@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
-from gald.layers import BatchNorm2d, conv_norm
+from gald.layers import BatchNorm2d, are_counts, at_least_one, conv_norm
 
 
 class DenseASPP(nn.Module):
@@ -30,8 +30,11 @@ class DenseASPP(nn.Module):
 
     def __init__(self, channels: int, *, dilations: tuple[int, ...] = (3, 6, 12, 18, 24)) -> None:
         super().__init__()
-        if not dilations or min(dilations) < 1:
-            raise UserError(f"DenseASPP needs one or more dilations of 1 or more, got {dilations}")
+        at_least_one(channels, "DenseASPP needs channels")
+        if not are_counts(dilations):
+            raise UserError(
+                f"DenseASPP needs one or more dilations of 1 or more, as in (3, 6, 12, 18, 24), got {dilations}"
+            )
         squeezed, growth = max(1, channels // 2), max(1, channels // 8)
         widths = [channels + growth * i for i in range(len(dilations) + 1)]
         self.layers = nn.ModuleList()

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.aggregation.attention import linear_in_float, tokens
 from gald.errors import UserError
-from gald.layers import BatchNorm2d, conv_norm, upsample_registered
+from gald.layers import BatchNorm2d, conv_norm, norm_of_rows, upsample_registered, weight_of
 
 
 class DGCNet(nn.Module):
@@ -72,18 +73,19 @@ class _PositionGraph(nn.Module):
         for step in self.shrink:
             # A row and a column more, so that every pixel lies between two samples, as in gald.distribution.
             y = step(F.pad(y, (0, 1, 0, 1)))
-        y = y.to(self.k.weight.dtype)
+        y = y.to(torch.promote_types(x.dtype, torch.float32))
         # A softmax of sums over positions needs all its digits, and on 1/64 of the positions they cost little.
         with torch.autocast(x.device.type, enabled=False):
-            y = F.relu(y + self.out(self.update(self._related(y))))
+            related = self._related(y).to(self.k.weight.dtype)
+            y = F.relu(y + self.out(self.update(related)))
         return upsample_registered(y, 8, (x.shape[2], x.shape[3])).to(x.dtype)
 
     def _related(self, y: Float[Tensor, "b c i j"]) -> Float[Tensor, "b d i j"]:
         """``M^T k``."""
-        k, v, q = (conv(y).flatten(2) for conv in (self.k, self.v, self.q))
-        affinity = torch.softmax(q @ v.mT, dim=2) if self.softmax else q @ v.mT / q.shape[2]
-        related: Tensor = affinity.mT @ k
-        return related.reshape(y.shape[0], -1, *y.shape[2:])
+        every = tokens(y)
+        k, v, q = (linear_in_float(conv, every) for conv in (self.k, self.v, self.q))
+        affinity = torch.softmax(q.mT @ v, dim=2) if self.softmax else q.mT @ v / q.shape[1]
+        return (k @ affinity).mT.reshape(y.shape[0], -1, *y.shape[2:])
 
 
 class _FeatureGraph(nn.Module):
@@ -103,21 +105,17 @@ class _FeatureGraph(nn.Module):
         self.norm = BatchNorm2d(channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        wide = self.out.weight.dtype  # the sums over all positions leave the range of halves
+        wide = torch.promote_types(x.dtype, torch.float32)  # sums over all positions leave the range of halves
         states, assignment = self.states(x).flatten(2).to(wide), self.assignment(x).flatten(2).to(wide)
         with torch.autocast(x.device.type, enabled=False):
             nodes = states @ assignment.mT
             nodes = _mixed((nodes + _mixed(nodes, self.adjacency)).mT, self.update)
             # Laying back is linear: the nodes are brought to C channels, not the positions.
-            y: Tensor = self.norm((self.out(nodes).mT @ assignment).reshape(x.shape))
+            laid = (linear_in_float(self.out, nodes).mT @ assignment).reshape(x.shape)
+            y: Tensor = self.norm(laid.to(self.norm.weight.dtype))
         return y.to(x.dtype)
 
 
-def _mixed(rows: Float[Tensor, "b r k"], layer: nn.Module) -> Float[Tensor, "b r k"]:
-    """A 1x1 convolution with its norm along the last dimension, on rows as so many maps of one position.
-
-    Not on one map ``(B, k, r, 1)``: with its strides transposed, batch norm on a CPU returns a wrong gradient without a
-    word (torch 2.15).
-    """
-    y: Tensor = layer(rows.flatten(0, 1)[:, :, None, None])
-    return y.reshape(rows.shape)
+def _mixed(rows: Float[Tensor, "b r k"], layer: nn.Sequential) -> Float[Tensor, "b r k"]:
+    """A 1x1 convolution with its norm, along the last dimension."""
+    return norm_of_rows(layer[1], F.linear(rows, weight_of(layer).flatten(1).to(rows.dtype)))

@@ -3,6 +3,9 @@
 The whole picture is described by how its features lie around K learned codewords, and that description weighs the
 channels. The paper's second loss (which classes are in the picture, weight 0.2) is the user's to add: it is a linear
 layer on :meth:`EncNet.encode`.
+
+Two things are as in the authors' code, where the paper (from memory) has the plainer form: the block is
+``relu(x + x s)`` for its ``x s``, and E is the mean over the codewords for its sum.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.errors import UserError
-from gald.layers import BatchNorm2d, conv_norm
+from gald.aggregation.attention import linear_in_float
+from gald.layers import BatchNorm2d, at_least_one, conv_norm, norm_of_rows
 
 
 class EncNet(nn.Module):
@@ -26,19 +29,17 @@ class EncNet(nn.Module):
 
     def __init__(self, channels: int, *, codewords: int = 32) -> None:
         super().__init__()
-        if codewords < 1:
-            raise UserError(f"EncNet needs a codeword or more, got codewords={codewords}")
+        at_least_one(channels, "EncNet needs channels")
+        at_least_one(codewords, "EncNet needs codewords")
         self.encoding = _Encoding(channels, codewords)
         self.gate = nn.Linear(channels, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        descriptor = self.encode(x)
-        with torch.autocast(x.device.type, enabled=False):
-            gate = torch.sigmoid(self.gate(descriptor))
+        gate = torch.sigmoid(linear_in_float(self.gate, self.encode(x)))
         return F.relu(x + x * gate.to(x.dtype)[:, :, None, None])
 
     def encode(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        """The descriptor E of each picture, in float32 under autocast.
+        """The descriptor E of each picture, never in half precision.
 
         ``encode`` runs the encoding anew. A forward hook on ``encoding`` sees the descriptor that ``forward`` used, at
         no cost.
@@ -51,7 +52,7 @@ class _Encoding(nn.Module):
     """``E = mean_k relu(BN_k(e_k))`` with ``e_k = sum_i a_ik (f_i - d_k)``, ``a_ik = softmax_k(s_k |f_i - d_k|^2)``.
 
     f is a 1x1 convolution, norm and ReLU of x; d the codewords, s their scales, negative at first. The squares cancel
-    and the sums grow with the map, so both are taken in the codewords' own type, float32 under autocast.
+    and the sums grow with the map, so both are taken in float32.
     """
 
     def __init__(self, channels: int, codewords: int) -> None:
@@ -63,17 +64,16 @@ class _Encoding(nn.Module):
         self.norm = BatchNorm2d(codewords)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
-        f = self.project(x).flatten(2).to(self.codewords.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        f, codewords = self.project(x).flatten(2).to(wide), self.codewords.to(wide)
         with torch.autocast(x.device.type, enabled=False):
-            assigned = torch.softmax(self.scales[:, None] * self._squared_distances(f), dim=1)
+            assigned = torch.softmax(self.scales.to(wide)[:, None] * _squared_distances(f, codewords), dim=1)
             # sum_i a (f - d) = sum_i a f - d sum_i a: the residuals themselves would be (B, N, K, C)
-            residuals = assigned @ f.mT - assigned.sum(2)[:, :, None] * self.codewords
-            # Channels as so many maps of one position: on (B, K, C, 1) torch 2.15's CPU batch norm may return a wrong
-            # gradient, depending on strides.
-            rows = residuals.mT.flatten(0, 1)[:, :, None, None]
-            return F.relu(self.norm(rows)).mean((1, 2, 3)).reshape(-1, f.shape[1])
+            residuals = assigned @ f.mT - assigned.sum(2)[:, :, None] * codewords
+            return F.relu(norm_of_rows(self.norm, residuals.mT)).mean(2)
 
-    def _squared_distances(self, f: Float[Tensor, "b c n"]) -> Float[Tensor, "b k n"]:
-        """``|f_i - d_k|^2`` by its three terms."""
-        own = torch.einsum("bcn,bcn->bn", f, f)[:, None]
-        return own - 2 * (self.codewords @ f) + self.codewords.square().sum(1)[:, None]
+
+def _squared_distances(f: Float[Tensor, "b c n"], codewords: Float[Tensor, "k c"]) -> Float[Tensor, "b k n"]:
+    """``|f_i - d_k|^2`` by its three terms."""
+    own = torch.einsum("bcn,bcn->bn", f, f)[:, None]
+    return own - 2 * (codewords @ f) + codewords.square().sum(1)[:, None]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, at_least_one, conv_norm, weight_of
 
 
 class GAP(nn.Module):
@@ -24,17 +24,15 @@ class GAP(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        at_least_one(channels, "GAP needs channels")
         self.local_scale = nn.Parameter(torch.full((channels, 1, 1), 10.0))
         self.mean_scale = nn.Parameter(torch.full((channels, 1, 1), 10.0))
         self.fuse = conv_norm(2 * channels, channels, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        # A 1x1 convolution is linear: the mean is fused as one vector and added everywhere, the concat is never made.
         near, far = weight_of(self.fuse).chunk(2, dim=1)
         local = F.conv2d(_unit(x) * self.local_scale, near)
-        y: Tensor = self.fuse[1](local + F.conv2d(self.context(x), far))
-        y = self.fuse[2](y)
-        return y.to(x.dtype)
+        return after_convolution(self.fuse, local + F.conv2d(self.context(x), far)).to(x.dtype)
 
     def context(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
         """The scaled mean of each picture, which the paper unpools to every position."""

@@ -6,7 +6,8 @@ whose edges are their similarities, one graph convolution lets them talk, and th
 
 From the paper's equations; we know of no code by its authors. The paper starts the anchors with k-means on the features
 of the network at hand, which is not done here: they start at random near zero with equal deviations, so that with
-features of about unit size the assignments are soft at first.
+features of about unit size the assignments are soft at first. That there are units of 2, 4, 8 and 32 nodes is from
+memory of the paper; that each gives C // 4 channels is ours.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.aggregation.attention import linear_in_float
 from gald.errors import UserError
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, are_counts, at_least_one, conv_norm, weight_of
 
 
 class BeyondGrids(nn.Module):
@@ -30,10 +32,11 @@ class BeyondGrids(nn.Module):
 
     def __init__(self, channels: int, *, nodes: tuple[int, ...] = (2, 4, 8, 32)) -> None:
         super().__init__()
-        if not nodes or min(nodes) < 1 or channels < len(nodes):
+        at_least_one(channels, "BeyondGrids needs channels")
+        if not are_counts(nodes) or channels < len(nodes):
             raise UserError(
-                f"BeyondGrids needs a node or more in each unit and a channel for each unit, got nodes={nodes} "
-                f"and channels={channels}"
+                "BeyondGrids needs a node or more in each unit, as in (2, 4, 8, 32), and a channel for each unit, "
+                f"got nodes={nodes} and channels={channels}"
             )
         self.nodes = nodes
         self.width = channels // len(nodes)
@@ -43,29 +46,26 @@ class BeyondGrids(nn.Module):
         self.fuse = conv_norm(channels + self.width * len(nodes), channels, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        weight = weight_of(self.fuse)
-        own, *parts = torch.split(weight, [x.shape[1], *[self.width] * len(self.nodes)], dim=1)
+        wide = torch.promote_types(x.dtype, torch.float32)  # squared distances cancel, sums over positions are long
+        own, *parts = torch.split(weight_of(self.fuse), [x.shape[1], *[self.width] * len(self.nodes)], dim=1)
         y = F.conv2d(x, own)
         with torch.autocast(x.device.type, enabled=False):
-            tokens = x.flatten(2).to(weight.dtype)  # squared distances cancel, sums over positions are long
+            tokens = x.flatten(2).to(wide)
             logarithm = self._assigned(tokens)
             units = torch.split(self._gathered(tokens, logarithm), list(self.nodes), dim=1)
             # A 1x1 convolution is linear: the nodes are fused, not what they lay on the positions.
             fused = [
-                F.linear(_reasoned(unit, graph), part.flatten(1))
+                F.linear(_reasoned(unit, graph), part.flatten(1).to(wide))
                 for unit, graph, part in zip(units, self.graphs, parts, strict=True)
             ]
             laid = (torch.cat(fused, dim=1).mT @ logarithm.exp()).reshape(y.shape)
-        y = y + laid.to(y.dtype)
-        for layer in self.fuse[1:]:
-            y = layer(y)
-        return y.to(x.dtype)
+        return after_convolution(self.fuse, y + laid.to(y.dtype)).to(x.dtype)
 
     def _assigned(self, x: Float[Tensor, "b c n"]) -> Float[Tensor, "b v n"]:
         """``log q``, ``q = softmax(-|(x - w) / sigma|^2 / 2)`` over the anchors w of each unit."""
-        precision = torch.sigmoid(self.deviations) ** -2
-        constant = (precision * self.anchors.square()).sum(1)[:, None]
-        squared = precision @ x.square() - 2 * ((precision * self.anchors) @ x) + constant
+        anchors, precision = self.anchors.to(x.dtype), torch.sigmoid(self.deviations.to(x.dtype)) ** -2
+        constant = (precision * anchors.square()).sum(1)[:, None]
+        squared = precision @ x.square() - 2 * ((precision * anchors) @ x) + constant
         units = torch.split(-squared / 2, list(self.nodes), dim=1)
         return torch.cat([torch.log_softmax(unit, dim=1) for unit in units], dim=1)
 
@@ -76,9 +76,11 @@ class BeyondGrids(nn.Module):
         far from all positions that its q vanish.
         """
         share = torch.softmax(logarithm, dim=2)
-        return F.normalize((share @ x.mT - self.anchors) / torch.sigmoid(self.deviations), dim=2)
+        anchors, sigma = self.anchors.to(x.dtype), torch.sigmoid(self.deviations.to(x.dtype))
+        return F.normalize((share @ x.mT - anchors) / sigma, dim=2)
 
 
 def _reasoned(nodes: Float[Tensor, "b v c"], graph: nn.Module) -> Float[Tensor, "b v d"]:
     """One graph convolution ``relu(A Z W)``; the edges A are the nodes' similarities ``Z Z^T``."""
-    return F.relu(graph(nodes @ nodes.mT @ nodes))
+    assert isinstance(graph, nn.Linear)
+    return F.relu(linear_in_float(graph, nodes @ nodes.mT @ nodes))

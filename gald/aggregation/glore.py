@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.aggregation.attention import linear_in_float
 from gald.errors import UserError
 from gald.layers import BatchNorm2d
 
@@ -43,17 +44,17 @@ class GloRe(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        wide = self.extend.weight.dtype  # sums over all positions leave the range of halves, so they keep this type
+        wide = torch.promote_types(x.dtype, torch.float32)  # sums over all positions leave the range of halves
         states, assignment = self.states(x).flatten(2).to(wide), self.assignment(x).flatten(2).to(wide)
         with torch.autocast(x.device.type, enabled=False):
             if self.normalize:
                 states = states / states.shape[2]
             nodes = self._reasoned(assignment @ states.mT)
             # Laying back is linear: the nodes are brought to C channels, not the positions.
-            y: Tensor = self.norm((self.extend(nodes).mT @ assignment).reshape(x.shape))
+            laid = (linear_in_float(self.extend, nodes).mT @ assignment).reshape(x.shape)
+            y: Tensor = self.norm(laid.to(self.norm.weight.dtype))
         return x + y.to(x.dtype)
 
     def _reasoned(self, nodes: Float[Tensor, "b n s"]) -> Float[Tensor, "b n s"]:
         """The graph convolution: each node hears the others along the learned edges A, then states are mixed."""
-        y: Tensor = self.update(F.relu(nodes + self.adjacency(nodes.mT).mT))
-        return y
+        return linear_in_float(self.update, F.relu(nodes + linear_in_float(self.adjacency, nodes.mT).mT))

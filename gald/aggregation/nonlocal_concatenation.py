@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gald.aggregation.attention import linear, tokens
 from gald.aggregation.nonlocal_ import embedding, silent_projection
+from gald.layers import inner_width
 
 
 class NonLocalConcatenation(nn.Module):
@@ -28,7 +29,7 @@ class NonLocalConcatenation(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 2) -> None:
         super().__init__()
-        width = max(1, channels // reduction)
+        width = inner_width(channels, reduction, self)
         self.theta, self.phi, self.g = (embedding(channels, width) for _ in range(3))
         self.pair = embedding(2 * width, 1, bias=False)  # w, for theta's channels and then for phi's
         self.project = silent_projection(width, channels)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.aggregation.attention import attend, tokens
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, conv_norm, inner_width, weight_of
 
 
 class OCNet(nn.Module):
@@ -24,7 +24,7 @@ class OCNet(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 2) -> None:
         super().__init__()
-        width = max(1, channels // reduction)
+        width = inner_width(channels, reduction, self)
         self.query = conv_norm(channels, width, 1)
         # Without the published biases: they would move the whole map, which the norm of fuse takes off.
         self.value = nn.Conv2d(channels, width, 1, bias=False)
@@ -37,13 +37,11 @@ class OCNet(nn.Module):
         # v is linear, so it may come after the cells are taken.
         key, value = self._cells(query), self.value(self._cells(x).unsqueeze(3))
         gathered = attend(tokens(query), tokens(key), tokens(value), scale=key.shape[1] ** -0.5)
-        # Convolutions in a row are one, and a convolution of two maps side by side is the sum of one on each.
+        # Convolutions in a row are one.
         far, near = weight_of(self.fuse).chunk(2, dim=1)
         far = torch.einsum("ocyx,cdyx->odyx", far, self.project.weight)
         gathered = gathered.reshape(x.shape[0], -1, *x.shape[2:])
-        y: Tensor = self.fuse[1](F.conv2d(gathered, far) + F.conv2d(x, near))
-        y = self.fuse[2](y)
-        return y.to(x.dtype)
+        return after_convolution(self.fuse, F.conv2d(gathered, far) + F.conv2d(x, near)).to(x.dtype)
 
     def _cells(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s"]:
         """What is attended to: here every position."""

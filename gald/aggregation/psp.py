@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gald.aggregation.pooling import pyramid
 from gald.errors import UserError
-from gald.layers import conv_norm, weight_of
+from gald.layers import after_convolution, are_counts, at_least_one, conv_norm, weight_of
 
 
 class PSP(nn.Module):
@@ -26,8 +26,12 @@ class PSP(nn.Module):
 
     def __init__(self, channels: int, *, bins: tuple[int, ...] = (1, 2, 3, 6)) -> None:
         super().__init__()
-        if not bins or min(bins) < 1 or channels < len(bins):
-            raise UserError(f"PSP needs bins from 1 up and a channel for each, got bins={bins} and channels={channels}")
+        at_least_one(channels, "PSP needs channels")
+        if not are_counts(bins) or channels < len(bins):
+            raise UserError(
+                "PSP needs bins from 1 up, as in (1, 2, 3, 6), and a channel for each, "
+                f"got bins={bins} and channels={channels}"
+            )
         self.bins = bins
         self.width = channels // len(bins)
         self.stages = nn.ModuleList(conv_norm(channels, self.width, 1) for _ in bins)
@@ -38,9 +42,7 @@ class PSP(nn.Module):
         own, *pyramid = torch.split(weight, [x.shape[1], *[self.width] * len(self.bins)], dim=1)
         y = F.conv2d(x, own, padding=1)
         y = y + self._fused_pyramid(x, pyramid).to(y.dtype)
-        for layer in self.fuse[1:]:
-            y = layer(y)
-        return y.to(x.dtype)
+        return after_convolution(self.fuse, y).to(x.dtype)
 
     def _fused_pyramid(self, x: Float[Tensor, "b c h w"], weights: list[Tensor]) -> Float[Tensor, "b c h w"]:
         """The sum over the bins of conv3x3(enlarge(stage(pool(x)))), at most 36 x W until the last product."""

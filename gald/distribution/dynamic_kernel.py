@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from gald.distribution.relation import Relation
 from gald.distribution.window import check_window, gathered, normalised
-from gald.errors import UserError
-from gald.layers import conv_norm
+from gald.layers import at_least_one, conv_norm
 
 
 class DynamicKernelDistribution(Relation):
@@ -35,8 +34,7 @@ class DynamicKernelDistribution(Relation):
     def __init__(self, channels: int, *, window: int = 5, width: int = 64) -> None:
         super().__init__(channels)
         check_window(window, "DynamicKernelDistribution")
-        if width < 1:
-            raise UserError(f"DynamicKernelDistribution needs a width of 1 or more, got {width}")
+        at_least_one(width, "DynamicKernelDistribution needs a width")
         self.window = window
         self.affinity = _Predicted(channels, width, window)
 

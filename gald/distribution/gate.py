@@ -13,8 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.distribution.relation import Relation
-from gald.errors import UserError
-from gald.layers import conv_norm
+from gald.layers import conv_norm, inner_width
 
 
 class GateDistribution(Relation):
@@ -28,9 +27,7 @@ class GateDistribution(Relation):
 
     def __init__(self, channels: int, *, reduction: int = 4) -> None:
         super().__init__(channels)
-        if reduction < 1:
-            raise UserError(f"GateDistribution needs a reduction of 1 or more, got {reduction}")
-        self.mask = _Gate(channels, max(1, channels // reduction))
+        self.mask = _Gate(channels, inner_width(channels, reduction, self))
 
     def distributed(self, x: Float[Tensor, "b c h w"], local: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         gate: Tensor = self.mask(x, local)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
-from gald.layers import conv_norm, resize, upsample_registered
+from gald.layers import at_least_one, conv_norm, resize, upsample_registered
 
 
 class _Distribution(nn.Module):
@@ -62,6 +62,7 @@ class _ConvolvedMask(nn.Module):
 
     def __init__(self, channels: int, ratio: int) -> None:
         super().__init__()
+        at_least_one(channels, "MaskDistribution needs channels")
         if ratio < 2 or ratio & (ratio - 1):
             raise UserError(f"the mask of stride-2 convolutions needs a ratio of 2, 4, 8, ..., got {ratio}")
         self.ratio = ratio

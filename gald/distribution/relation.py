@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
+from gald.layers import at_least_one
 
 
 class Relation(nn.Module):
@@ -21,8 +22,7 @@ class Relation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        if channels < 1:
-            raise UserError(f"{type(self).__name__} needs channels of 1 or more, got {channels}")
+        at_least_one(channels, f"{type(self).__name__} needs channels")
 
     # local's shape is not in the signature: a wrong one is told below, in a sentence, where signatures are checked too
     def forward(self, x: Float[Tensor, "b c h w"], local: Tensor | None = None) -> Float[Tensor, "b c h w"]:

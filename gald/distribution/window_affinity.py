@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gald.distribution.relation import Relation
 from gald.distribution.window import check_window, gathered, neighbours, normalised
-from gald.errors import UserError
+from gald.layers import inner_width
 
 
 class WindowAffinityDistribution(Relation):
@@ -33,10 +33,8 @@ class WindowAffinityDistribution(Relation):
     def __init__(self, channels: int, *, window: int = 5, reduction: int = 2) -> None:
         super().__init__(channels)
         check_window(window, "WindowAffinityDistribution")
-        if reduction < 1:
-            raise UserError(f"WindowAffinityDistribution needs a reduction of 1 or more, got {reduction}")
         self.window = window
-        self.affinity = _Similarity(channels, max(1, channels // reduction), window)
+        self.affinity = _Similarity(channels, inner_width(channels, reduction, self), window)
         # A bias here would be the same at every pixel: the weights sum to one.
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
 
