@@ -1,10 +1,10 @@
 """The core's speed and memory, as ratios measured in one run: ``python benchmarks/core.py [--out results/core.csv]``.
 
 1. network: the released GALD R50 at 769x769, float32 as it is, against every setting that might pay on a CPU
-2. nonlocal: non-local attention that never stores the matrix between positions, against one that builds it
-3. ohem: the loss that orders pixels only where it must and outside the graph, against one that sorts them all in it
+2. ohem: the loss that orders pixels only where it must and outside the graph, against one that sorts them all in it
 
-Meant for an idle machine (the load is written beside the numbers). Both sides of a ratio run in turns in one process.
+The aggregations stand in aggregations.py. Meant for an idle machine (the load is written beside the numbers). Both
+sides of a ratio run in turns in one process.
 """
 
 from __future__ import annotations
@@ -20,80 +20,12 @@ import torch
 import torch.nn.functional as F
 from parts.network import network_rows
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
-from torch import Tensor, nn
+from torch import Tensor
 
-from gald.aggregation import NonLocal
 from gald.losses import ohem_cross_entropy
-from gald.measure import in_turns
-from gald.memory import Peak, Work, peak_in_child, tell_peak
+from gald.measuring.times import in_turns
 
-# ---- 2. non-local
-
-NONLOCAL_CASES = {(64, 64): 5, (97, 97): 5, (128, 256): 3}  # map -> repetitions
-
-
-def naive_non_local(module: NonLocal, x: Tensor) -> Tensor:
-    """The same function, from the same weights, with the matrix between all positions, as equations are read."""
-    query, key, value = (conv(x).flatten(2) for conv in (module.theta, module.phi, module.g))
-    attention = (query.transpose(1, 2) @ key * query.shape[1] ** -0.5).softmax(-1)
-    context = (attention @ value.transpose(1, 2)).transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:])
-    out: Tensor = x + module.project(context)
-    return out
-
-
-def non_local_case(height: int, width: int, channels: int) -> tuple[NonLocal, Tensor]:
-    """A module that is not the identity (as it is at first) and whose attention is neither flat nor one-hot."""
-    torch.manual_seed(0)
-    module = NonLocal(channels).eval()
-    for conv in (module.theta, module.phi, module.g):
-        nn.init.normal_(conv.weight, std=1.1 * channels**-0.5)
-    nn.init.ones_(module.project.get_parameter("1.weight"))
-    return module, torch.randn(1, channels, height, width)
-
-
-def non_local_work(naive: bool, module: NonLocal, x: Tensor) -> Callable[[], Tensor]:
-    return (lambda: naive_non_local(module, x)) if naive else (lambda: module(x))
-
-
-@torch.no_grad()
-def nonlocal_rows(cases: dict[tuple[int, int], int], channels: int = 512) -> list[Row]:
-    return [nonlocal_row(height, width, channels, repetitions) for (height, width), repetitions in cases.items()]
-
-
-def nonlocal_row(height: int, width: int, channels: int, repetitions: int) -> Row:
-    case = f"{channels} channels, {height}x{width}"
-    progress(f"nonlocal: {case}")
-    row: Row = {"part": "nonlocal", "case": case, "baseline": "N x N matrix", "variant": "gald NonLocal"}
-    matrix, lean = (child_peak(naive, height, width, channels) for naive in (True, False))
-    row["variant_peak_mib"] = lean.mib
-    if matrix.why:
-        return row | {"note": f"N x N matrix skipped: it {matrix.why}"}
-    row["baseline_peak_mib"] = matrix.mib
-    module, x = non_local_case(height, width, channels)
-    naive, ours = (non_local_work(each, module, x) for each in (True, False))
-    row["difference"] = float((naive() - ours()).abs().max())
-    return row | compared(*in_turns({"N x N matrix": naive, "gald": ours}, repetitions, progress).values())
-
-
-def child_peak(naive: bool, height: int, width: int, channels: int) -> Peak:
-    """Memory one call needs, measured in a fresh process."""
-    numbers = [int(naive), height, width, channels, torch.get_num_threads()]
-    return peak_in_child([sys.executable, str(Path(__file__).resolve()), "--child", *map(str, numbers)])
-
-
-@torch.no_grad()
-def child(naive: int, height: int, width: int, channels: int, threads: int) -> None:
-    torch.set_num_threads(threads)
-
-    def prepare() -> Work:
-        module, x = non_local_case(height, width, channels)
-        non_local_work(bool(naive), module, x[..., :4, :4].contiguous())()  # loads the kernels' libraries
-        return non_local_work(bool(naive), module, x)
-
-    tell_peak(prepare)
-
-
-# ---- 3. OHEM
+# ---- 2. OHEM
 
 OHEM_CASES = {"CamVid's batch": (8, 19, 360, 480), "two crops": (2, 19, 769, 769)}
 
@@ -158,12 +90,10 @@ def parts(toy: bool, compiled: bool) -> dict[str, Callable[[], list[Row]]]:
     if toy:
         return {
             "network": lambda: network_rows(129, 1, compiled),
-            "nonlocal": lambda: nonlocal_rows({(8, 9): 1}, channels=16),
             "ohem": lambda: ohem_rows({"toy": (2, 5, 12, 16)}, 1, min_kept=50),
         }
     return {
         "network": lambda: network_rows(769, 3, compiled),
-        "nonlocal": lambda: nonlocal_rows(NONLOCAL_CASES),
         "ohem": lambda: ohem_rows(OHEM_CASES, 5),
     }
 
@@ -175,11 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, help="of PyTorch; its own choice if not given")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
     parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it runs")
-    parser.add_argument("--child", nargs=5, type=int, help=argparse.SUPPRESS)  # for the memory of one call
     options = parser.parse_args(arguments)
-    if options.child:
-        child(*options.child)
-        return
     if options.threads:
         torch.set_num_threads(options.threads)
     about = machine()

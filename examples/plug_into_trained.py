@@ -4,8 +4,7 @@
 
 The network stays as it is, its batch norms included; only the block that ``gald.plug`` puts behind ``--at`` learns, on
 the data, losses and crops of the network's own run. Writes OUT/plug.json (settings, the scores of all three moments)
-and OUT/block.safetensors (the block's weights alone: after the same
-``gald.plug`` they load with ``strict=False``).
+and OUT/block.safetensors (the block's weights alone: after the same ``gald.plug`` they load with ``strict=False``).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gald import machine
 from gald.checkpoint import Checkpoint
 from gald.data.stream import Stream, positions
 from gald.evaluation import measure
-from gald.files import write_whole
+from gald.files import check_writable, write_whole
 from gald.metrics import segmentation_metrics
 from gald.plugging import Plug
 from gald.progress import Bar
@@ -61,6 +60,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     """Measure, plug in, measure, train, measure."""
+    check_writable(settings.out / "plug.json")
     network, content = segment.load_model(settings.checkpoint)
     scores = {"before": measured(network, content, settings)}
     torch.manual_seed(settings.seed)
@@ -112,7 +112,7 @@ def train(network: nn.Module, content: Checkpoint, settings: Settings) -> None:
 
 
 def show(scores: dict[str, dict[str, dict[str, float]]], settings: Settings) -> None:
-    """A table for each split: the means, and the thin classes."""
+    """A table for each split: the means, and the IoU of each class."""
     for split in settings.splits:
         table = Table(title=f"{split}, percent")
         table.add_column("")
@@ -133,7 +133,6 @@ def keep(network: nn.Module, scores: dict[str, dict[str, dict[str, float]]], set
         for moment, splits in scores.items()
     }
     about = {"machine": machine.describe(torch.device("cpu")), "settings": asdict(settings)}
-    settings.out.mkdir(parents=True, exist_ok=True)
     write_whole(settings.out / "plug.json", json.dumps({**about, "scores": plain}, indent=1, default=str).encode())
     block = {name: value.contiguous() for name, value in network.state_dict().items() if ".gald." in name}
     write_whole(settings.out / "block.safetensors", safetensors.torch.save(block))

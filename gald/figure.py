@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gald.pictures import Color, draw_legend
+from gald.pictures import Color, as_image, draw_legend
 
 GAP = 8
 GREY = (95, 95, 95)
@@ -55,10 +55,10 @@ def figure(columns: Sequence[Column], legend: Sequence[tuple[str, Color | None]]
         left = GAP + number * (width + GAP)
         _head(canvas, (left, GAP), column, big, small)
         for row, picture in enumerate(column.pictures):
-            canvas.paste(_image(picture), (left, top + row * (height + GAP)))
+            canvas.paste(as_image(picture), (left, top + row * (height + GAP)))
         if column.scale:
-            _bar(canvas, (left, bottom + GAP // 2), width, column.scale, small)
-    canvas.paste(_image(strip), (GAP // 2, bottom + GAP // 2))
+            draw_bar(canvas, (left, bottom + GAP // 2), width, column.scale, small)
+    canvas.paste(as_image(strip), (GAP // 2, bottom + GAP // 2))
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
 
 
@@ -82,16 +82,19 @@ def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: i
         x += 0.28 * size
 
 
-def _bar(canvas: Image.Image, place: tuple[int, int], width: int, ends: tuple[str, str], size: int) -> None:
-    """The colour scale between the two numbers it stands for."""
+def draw_bar(
+    canvas: Image.Image,
+    place: tuple[int, int],
+    width: int,
+    ends: tuple[str, str],
+    size: int,
+    paint: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """The colour scale between the two values it stands for; ``paint`` maps levels (h, w) of 0 to 1 to colours."""
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
     (x, y), (low, high) = place, ends
     first, last = x + round(font.getlength(low)) + GAP, x + width - round(font.getlength(high)) - GAP
-    ramp = heat(torch.linspace(0, 1, max(1, last - first)).expand(size, -1), 0.0, 1.0)
-    canvas.paste(_image(ramp), (first, y + size // 4))
+    levels = torch.linspace(0, 1, max(1, last - first)).expand(size, -1)
+    canvas.paste(as_image(heat(levels, 0.0, 1.0) if paint is None else paint(levels)), (first, y + size // 4))
     for text, left in ((low, x), (high, last + GAP)):
         draw.text((left, y + size // 4 + size // 2), text, fill="black", font=font, anchor="lm")
-
-
-def _image(picture: UInt8[Tensor, "3 h w"]) -> Image.Image:
-    return Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())

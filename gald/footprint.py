@@ -24,13 +24,13 @@ class Reach:
     """A footprint in numbers."""
 
     own: float
-    """Share of the whole gradient that lies on the place itself."""
+    """Share of the summed gradient that lies on the place itself."""
     strong: float
-    """Share of the positions with more than 1e-3 of the peak."""
-    any: float
-    """Share of the positions with more than 1e-5 of the peak."""
+    """Share of the other positions with more than 1e-3 of the largest strength among them."""
+    half: float
+    """Share of the other positions that hold half of the gradient outside of the place, the strongest first."""
     radius: float
-    """Of the circle around the place, in positions, that holds 90 % of the gradient."""
+    """Of the circle around the place, in positions, that holds 90 % of the summed gradient."""
 
 
 def features(image: UInt8[Tensor, "3 h w"], channels: int = 32) -> Float[Tensor, "{channels} i j"]:
@@ -91,14 +91,22 @@ def _probes(channels: int) -> Float[Tensor, "k {channels}"]:
     return signs.float().div(PROBES**0.5)
 
 
+def is_estimate(block: nn.Module, channels: int) -> bool:
+    """Whether :func:`footprint` of a block on a map of so many channels rests on random mixtures of its outputs."""
+    return int(getattr(block, "out_channels", channels)) > PROBES
+
+
 def reach(strength: Float[Tensor, "h w"], place: tuple[int, int]) -> Reach:
     """The numbers of a footprint around ``place`` (row, column)."""
     rows, columns = (torch.arange(side, device=strength.device) for side in strength.shape)
     distance = ((rows[:, None] - place[0]) ** 2 + (columns - place[1]) ** 2).double().sqrt().flatten()
     near = distance.argsort()
     mass = strength.double().flatten()[near].cumsum(0)
-    whole = mass[-1].clamp(min=1e-30)
-    inside = int((mass < 0.9 * whole).sum())  # the first position at which 90 % are reached
-    over = [float((strength > share * strength.max()).double().mean()) for share in (1e-3, 1e-5)]
-    own = float(strength[place].double() / whole)
-    return Reach(own, over[0], over[1], float(distance[near[min(inside, len(near) - 1)]]))
+    inside = int((mass < 0.9 * mass[-1]).sum())  # the first position at which 90 % are reached
+    own = float(strength[place].double() / mass[-1].clamp(min=1e-30))
+    others = strength.double().flatten()[near[1:]].sort(descending=True).values
+    if not others.any():
+        return Reach(own, 0.0, 0.0, float(distance[near[inside]]))
+    strong = float((others > 1e-3 * others[0]).double().mean())
+    half = float((others.cumsum(0) < 0.5 * others.sum()).double().mean()) + 1 / len(others)
+    return Reach(own, strong, half, float(distance[near[inside]]))

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gald.errors import UserError
-from gald.files import write_whole
+from gald.files import check_writable, write_whole
 
 MAX_PIXELS = 170_000_000  # just under the size at which Pillow itself refuses (a "decompression bomb")
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 swap width and height
@@ -117,18 +117,34 @@ def swaps_sides(path: Path) -> bool:
         return int(image.getexif().get(ORIENTATION, 1)) >= 5
 
 
-def _save(image: Image.Image, path: Path) -> None:
-    formats = Image.registered_extensions()
-    if path.suffix.lower() not in formats:
+def check_picture(path: Path) -> None:
+    """Raise :class:`UserError` now where :func:`write_image` would after the work; makes the folder."""
+    _format(path)
+    check_writable(path)
+
+
+def _format(path: Path) -> str:
+    """What Pillow calls the format that an ending stands for."""
+    name = Image.registered_extensions().get(path.suffix.lower(), "")  # also of what Pillow can only read
+    if name not in Image.SAVE:
         raise UserError(f"cannot write {path}: no picture format has the ending {path.suffix!r}; use .png")
+    return name
+
+
+def _save(image: Image.Image, path: Path) -> None:
     data = BytesIO()
-    image.save(data, format=formats[path.suffix.lower()])
+    image.save(data, format=_format(path))
     write_whole(path, data.getvalue())
+
+
+def as_image(picture: UInt8[Tensor, "3 h w"]) -> Image.Image:
+    """A picture for Pillow."""
+    return Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def write_image(image: UInt8[Tensor, "3 h w"], path: Path) -> None:
     """Write an RGB picture; the format follows the ending."""
-    _save(Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()), path)
+    _save(as_image(image), path)
 
 
 def write_label(labels: UInt8[Tensor, "h w"], path: Path, palette: Sequence[Color] | None = None) -> None:

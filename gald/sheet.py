@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,14 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gald.figure import GREY, heat
+from gald.figure import GREY, draw_bar
+from gald.pictures import as_image
 
-GAP = 14
-BIG, SMALL = 19, 13
-HEAD = BIG + SMALL + 14
+WIDTH = 1260  # pixels: what a page shows about as it is, so that the letters can be read
+GAP = 10
+BIG, SMALL = 18, 13
+HEAD = BIG + SMALL + 12
+LINE = SMALL + 6
 
 
 @dataclass(frozen=True)
@@ -28,44 +31,57 @@ class Cell:
     picture: Tensor
 
 
-def sheet(cells: Sequence[Cell], ends: tuple[str, str], words: Sequence[str]) -> UInt8[Tensor, "3 h w"]:
-    """Lay the cells in rows on white, about 16:10 together; below them a scale between ``ends``, and lines of words."""
+@dataclass(frozen=True)
+class Scale:
+    """A colour scale: the values at its ends, and the colours of levels (h, w) from 0 to 1."""
+
+    low: str
+    high: str
+    paint: Callable[[Tensor], Tensor]
+
+
+def longest_side(cells: int) -> int:
+    """For so many cells, how long their pictures may be: five in a row, fewer ones larger."""
+    return (WIDTH - GAP) // max(2, min(cells, 5)) - GAP
+
+
+def sheet(cells: Sequence[Cell], scale: Scale, words: Sequence[str]) -> UInt8[Tensor, "3 h w"]:
+    """Lay the cells in rows on white, as many in each as fit; below them the scale, and lines of words."""
     height, width = cells[0].picture.shape[1:]
     step = (width + GAP, HEAD + height + GAP)
-    columns = min(len(cells), max(1, round(math.sqrt(1.6 * len(cells) * step[1] / step[0]))))
-    rows = math.ceil(len(cells) / columns)
-    below = GAP + rows * step[1]
-    longest = max(ImageFont.load_default(SMALL).getlength(line) for line in words) if words else 0
-    size = (max(GAP + columns * step[0], round(longest) + 2 * GAP), below + (len(words) + 1) * (SMALL + 7) + GAP)
-    canvas = Image.new("RGB", size, "white")
+    columns = max(1, min(len(cells), (WIDTH - GAP) // step[0]))
+    across = max(GAP + columns * step[0], WIDTH // 2)
+    lines = list(_wrapped(words, across - 2 * GAP))
+    below = GAP + math.ceil(len(cells) / columns) * step[1]
+    canvas = Image.new("RGB", (across, below + (len(lines) + 1) * LINE + 2 * GAP), "white")
     for number, cell in enumerate(cells):
         _draw(canvas, (GAP + number % columns * step[0], GAP + number // columns * step[1]), cell)
-    _scale(canvas, (GAP, below), min(360, size[0] - 2 * GAP), ends)
-    for line, text in enumerate(words, start=1):
-        _write(canvas, (GAP, below + line * (SMALL + 7) + 4), text, SMALL, GREY)
+    draw_bar(canvas, (GAP, below), min(460, across - 2 * GAP), (scale.low, scale.high), SMALL, scale.paint)
+    for number, line in enumerate(lines, start=1):
+        _write(canvas, (GAP, below + number * LINE + GAP), line, SMALL, GREY)
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
+
+
+def _wrapped(paragraphs: Iterable[str], width: int) -> Iterable[str]:
+    """Lines that are no wider than that, unless one word is."""
+    font = ImageFont.load_default(SMALL)
+    for paragraph in paragraphs:
+        line = ""
+        for word in paragraph.split():
+            if line and font.getlength(f"{line} {word}") > width:
+                yield line
+                line = word
+            else:
+                line = f"{line} {word}".lstrip()
+        yield line
 
 
 def _draw(canvas: Image.Image, place: tuple[int, int], cell: Cell) -> None:
     x, y = place
     _write(canvas, (x, y), cell.name, BIG, (0, 0, 0))
-    _write(canvas, (x, y + BIG + 6), cell.note, SMALL, GREY)
-    canvas.paste(_image(cell.picture), (x, y + HEAD))
-
-
-def _scale(canvas: Image.Image, place: tuple[int, int], width: int, ends: tuple[str, str]) -> None:
-    """The colours between the two values that they stand for."""
-    (x, y), font = place, ImageFont.load_default(SMALL)
-    first, last = (round(font.getlength(each)) + 8 for each in ends)
-    ramp = heat(torch.linspace(0, 1, max(1, width - first - last)).expand(SMALL, -1), 0.0, 1.0)
-    canvas.paste(_image(ramp), (x + first, y + 2))
-    _write(canvas, (x, y), ends[0], SMALL, (0, 0, 0))
-    _write(canvas, (x + width - last + 8, y), ends[1], SMALL, (0, 0, 0))
+    _write(canvas, (x, y + BIG + 5), cell.note, SMALL, GREY)
+    canvas.paste(as_image(cell.picture), (x, y + HEAD))
 
 
 def _write(canvas: Image.Image, place: tuple[int, int], text: str, size: int, color: tuple[int, int, int]) -> None:
     ImageDraw.Draw(canvas).text(place, text, fill=color, font=ImageFont.load_default(size))
-
-
-def _image(picture: UInt8[Tensor, "3 h w"]) -> Image.Image:
-    return Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from gald.aggregation import AGGREGATORS
-from gald.memory import Peak
+from gald.measuring.memory import Peak
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -18,28 +19,17 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 @pytest.fixture
 def core(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    module = importlib.import_module("core")
-    monkeypatch.setattr(module, "child_peak", lambda *_: Peak(1.0))  # a fresh process takes seconds to import
-    return module
+    return importlib.import_module("core")
 
 
-def test_both_sides_of_the_small_parts_are_the_same_function(core, tmp_path, capsys):
-    core.main(["--toy", "--part", "nonlocal", "ohem", "--out", str(tmp_path / "core.csv")])
+def test_both_sides_of_the_loss_are_the_same_function(core, tmp_path, capsys):
+    core.main(["--toy", "--part", "ohem", "--out", str(tmp_path / "core.csv")])
     with (tmp_path / "core.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["part"] for row in rows] == ["nonlocal", "ohem", "ohem"]
+    assert [row["part"] for row in rows] == ["ohem", "ohem"]
     assert all(float(row["difference"]) < 1e-5 for row in rows)
     assert all(float(row["ratio_of_median"]) > 0 and row["torch"] == torch.__version__ for row in rows)
-    printed = capsys.readouterr().out
-    assert "gald NonLocal" in printed
-    assert "gald ohem_cross_entropy" in printed
-
-
-def test_the_matrix_is_skipped_where_memory_is_short_and_it_says_so(core, monkeypatch):
-    monkeypatch.setattr(core, "child_peak", lambda naive, *_: Peak(why="needs more") if naive else Peak(1.0))
-    (row,) = core.nonlocal_rows({(4, 5): 1}, channels=8)
-    assert row["note"] == "N x N matrix skipped: it needs more"
-    assert "ratio_of_median" not in row
+    assert "gald ohem_cross_entropy" in capsys.readouterr().out
 
 
 def test_agreement_counts_equal_pixels(core):
@@ -65,7 +55,8 @@ def test_a_part_can_compute_in_another_type(core):
 def aggregations(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     module = importlib.import_module("aggregations")
-    monkeypatch.setattr(module, "child_peak", lambda *_: Peak(1.0))  # a fresh process takes seconds to import
+    # a fresh process takes seconds to import
+    monkeypatch.setattr(module, "child_peaks", lambda *_: {"gald": Peak(1.0), "definition": Peak(3.0)})
     return module
 
 
@@ -81,7 +72,30 @@ def test_each_aggregation_is_the_same_function_as_its_definition(aggregations, t
 
 
 def test_what_the_definition_cannot_have_is_told(aggregations, monkeypatch):
-    monkeypatch.setattr(aggregations, "child_peak", lambda naive, *_: Peak(why="needs more") if naive else Peak(2.0))
+    peaks = {"gald": Peak(2.0), "definition": Peak(why="needs more")}
+    monkeypatch.setattr(aggregations, "child_peaks", lambda *_: peaks)
     row = aggregations.row_of("psp", 16, 4, 5, 0.0, 9.0)
     assert (row["note"], row["variant_peak_mib"]) == ("the definition needs more", 2.0)
     assert "ratio_of_median" not in row
+
+
+def test_a_long_definition_runs_once(aggregations, monkeypatch):
+    assert aggregations.row_of("psp", 16, 4, 5, 0.0, 9.0)["repetitions"] == 3
+    monkeypatch.setattr(aggregations, "LONG", 0.0)
+    row = aggregations.row_of("psp", 16, 4, 5, 9.0, 9.0)
+    assert row["repetitions"] == 1
+    assert str(row["note"]).endswith("both ran once")
+
+
+def test_the_rows_of_a_size_stand_together(aggregations, monkeypatch):
+    monkeypatch.setattr(aggregations, "TOY", (((2, 3), (4, 5)), 16))
+    rows = aggregations.rows_of(["psp", "gcnet"], True, 0.0, 9.0)
+    assert [(row["case"][-3:], row["variant"]) for row in rows] == [
+        ("2x3", "psp"), ("2x3", "gcnet"), ("4x5", "psp"), ("4x5", "gcnet")
+    ]  # fmt: skip
+    assert rows[0]["baseline_peak_mib"] == 3.0
+
+
+def test_the_child_tells_both_sides(aggregations, capsys):
+    aggregations.child("psp", "16", "4", "5", str(torch.get_num_threads()))
+    assert [next(iter(json.loads(line))) for line in capsys.readouterr().out.splitlines()] == ["gald", "definition"]

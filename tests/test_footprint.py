@@ -18,7 +18,8 @@ from gald.commands import footprint as command
 from gald.config import Data, Model, Train
 from gald.data.pairs import Label
 from gald.footprint import PROBES, Reach, features, reach, seeded
-from gald.sheet import Cell, sheet
+from gald.painting import covered, levels, marked, painted
+from gald.sheet import WIDTH, Cell, Scale, longest_side, sheet
 from gald.tasks import segment
 
 PLACE = (2, 3)
@@ -48,13 +49,14 @@ def test_nothing_hears_one_position():
     strength = of("none")
     assert strength.nonzero().tolist() == [list(PLACE)]
     assert strength[PLACE] == pytest.approx(32**0.5)  # the norm of the identity
-    assert reach(strength, PLACE) == Reach(1.0, 1 / 35, 1 / 35, 0.0)
+    assert reach(strength, PLACE) == Reach(1.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("name", ["psp", "gcnet"])
 def test_these_hear_all(name: str):
     found = reach(of(name), PLACE)
-    assert found.any == 1
+    assert found.strong > 0.5
+    assert 0 < found.half <= 0.5 + 1 / 34
     assert found.own < 1
 
 
@@ -87,6 +89,11 @@ def test_wide_blocks_are_estimated():
     assert strength.count_nonzero() == 1
 
 
+def test_an_estimate_is_known_by_the_channels_of_the_output():
+    assert [footprint.is_estimate(nn.Identity(), channels) for channels in (PROBES, PROBES + 1)] == [False, True]
+    assert footprint.is_estimate(GALD(32, ga="none", order="parallel"), 32)
+
+
 def test_batches_of_copies_do_not_change_it(monkeypatch: pytest.MonkeyPatch):
     whole = of("nonlocal")
     monkeypatch.setattr(footprint, "AT_ONCE", 1)
@@ -98,8 +105,12 @@ def test_the_numbers_of_a_footprint():
     strength[1, 1], strength[1, 3], strength[3, 4], strength[0, 0] = 1.0, 0.999, 5e-4, 2e-6
     found = reach(strength, (1, 1))
     assert found.own == pytest.approx(0.5, abs=1e-3)
-    assert (found.strong, found.any, found.radius) == (2 / 20, 3 / 20, 2.0)
+    assert found.strong == 1 / 19  # 5e-4 and 2e-6 are below 1e-3 of 0.999
+    assert found.half == 1 / 19  # that one holds half of the rest
+    assert found.radius == 2.0
     assert reach(torch.zeros(2, 2), (0, 0)).own == 0  # a block that hears nothing
+    assert reach(torch.ones(1, 1), (0, 0)) == Reach(1.0, 0.0, 0.0, 0.0)
+    assert reach(torch.ones(1, 5), (0, 2)).half == 2 / 4
 
 
 def test_features_follow_the_picture():
@@ -137,9 +148,47 @@ def test_the_sheet_holds_every_picture_in_its_place():
     red, blue = (
         torch.tensor(color, dtype=torch.uint8)[:, None, None].expand(3, 40, 60) for color in ((255, 0, 0), (0, 0, 255))
     )
-    drawn = sheet([Cell("a_b", "", red), Cell("c", "note", blue), Cell("d", "", red)], ("0", "1"), ["words"])
+    cells = [Cell("a_b", "", red), Cell("c", "note", blue), Cell("d", "", red)]
+    drawn = sheet(cells, Scale("0", "1", covered), ["words " * 300])
     for color, count in ((red, 2), (blue, 1)):
         assert (drawn == color[:, :1, :1]).all(0).sum() == count * 40 * 60
+    assert drawn.shape[2] <= WIDTH  # the words are wrapped
+    assert drawn.shape[1] > 400
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 5, 28])
+def test_a_sheet_is_as_wide_as_a_page(cells: int):
+    side = longest_side(cells)
+    drawn = sheet([Cell("a", "", torch.zeros(3, 9, side, dtype=torch.uint8))] * cells, Scale("0", "1", covered), [])
+    assert 0.48 * WIDTH < drawn.shape[2] <= WIDTH
+
+
+def test_the_scale_ends_at_the_largest_elsewhere():
+    strength = torch.tensor([[50.0, 2.0, 2e-3], [2e-2, 1e-4, 0.0]])
+    level, largest = levels(strength, (0, 0), 1e-3)
+    assert largest == 2
+    torch.testing.assert_close(level[0, 1:], torch.tensor([1.0, 0.0]))
+    assert level[1, 0] == pytest.approx(1 / 3)
+    assert (level[1, 1:] < 0).all()
+    assert level[0, 0] < 0
+    assert (levels(torch.zeros(2, 2), (0, 0), 1e-3)[0] < 0).all()
+
+
+def test_a_painted_colour_is_the_one_on_the_scale():
+    """On a flat picture exactly: density and grey are the same everywhere; what is below the floor has no colour."""
+    level = torch.tensor([[0.0, 0.25, 1.0, -0.1, 0.5]])
+    drawn = painted(torch.full((3, 4, 20), 99, dtype=torch.uint8), level, (0, 4), 4.0)
+    assert torch.equal(drawn[:, :, :12:4], covered(level[:, :3].expand(4, -1)))
+    assert (drawn[:, :, 12:16] == 60).all()
+    assert (drawn[:, :, 16:] == 255).all()  # the place itself
+
+
+def test_the_mark_leaves_the_neighbours_to_be_seen():
+    blank = torch.full((3, 90, 90), 7, dtype=torch.uint8)
+    drawn = marked(blank, (4, 5), 9.0)
+    assert torch.equal(drawn[:, 27:54, 36:63], blank[:, 27:54, 36:63])
+    assert (drawn == 255).any()
+    assert (drawn == 0).any()
 
 
 def test_the_command_draws_and_tells(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -150,14 +199,37 @@ def test_the_command_draws_and_tells(picture: Path, tmp_path: Path, capsys: pyte
     assert "gcnet" in said
     assert str(out) in said
     with Image.open(out) as drawn:
-        assert drawn.width > 2 * command.CELL
+        assert drawn.width > 3 * longest_side(3)
+    assert "estimate" not in said  # 32 channels are exact
+
+
+def test_what_the_sheet_says(tmp_path: Path):
+    scene, blocks = command._untrained(image(33, 50), (16, 25), ("none",), "none", 1, 0)
+    assert "on the full map (reduce 1)" in command._origin(scene, "none", 1, None, 0)
+    assert "at 1/2 of that" in command._origin(scene, "none", 2, None, 0)
+    assert command._estimated(scene, blocks) == []
+    wide = command.Scene(scene.image, torch.zeros(PROBES + 1, 2, 2), (0, 0), 8.0)
+    assert "an estimate from 32" in command._estimated(wide, {"wide": nn.Identity()})[0]
+    assert command._note(Reach(0.084, 0.9, 0.25, 3.0)) == "own 8.4 %, half of the rest: 25 %"
+    assert command._note(Reach(0.998, 0.9, 0.25, 3.0)) == "own 99.8 %, half of the rest: 25 %"
+    assert command._note(Reach(1.0, 0.0, 0.0, 0.0)) == "hears itself alone"
 
 
 def test_all_aggregations_if_none_is_named():
     scene, blocks = command._untrained(image(33, 50), (16, 25), (), "none", 1, 0)
     assert list(blocks) == list(AGGREGATORS)
     assert scene.place == (2, 3)
-    assert scene.stride == pytest.approx(50 / 7)
+    assert scene.stride == 8
+
+
+def test_the_map_lies_on_the_pixels_that_it_came_from():
+    """50 pixels are 6 positions and a quarter: the seventh is drawn a quarter wide."""
+    scene, _ = command._untrained(image(33, 50), (0, 48), ("none",), "none", 1, 0)
+    level = torch.full((5, 7), -1.0)
+    level[:, 6] = 1
+    drawn = painted(torch.zeros(3, 33, 50, dtype=torch.uint8), level, (0, 0), scene.stride)
+    yellow = drawn[0].int() > drawn[2].int() + 50
+    assert yellow.any(0).nonzero().flatten().tolist() == [48, 49]
 
 
 def test_a_large_picture_is_shrunk_and_the_place_with_it():
@@ -194,17 +266,21 @@ def test_the_block_of_a_checkpoint(picture: Path, tmp_path: Path, capsys: pytest
         (["PICTURE", "--at", "0", "-1"], "which has rows 0 to 32 and columns 0 to 49"),
         (["PICTURE", "--ga", "gcnt"], "unknown global aggregation 'gcnt'; did you mean 'gcnet'"),
         (["PICTURE", "--ld", "musk"], "unknown local distribution 'musk'; did you mean 'mask'"),
+        (["PICTURE", "--seed", str(2**64)], "--seed is 18446744073709551616; it must be from 0"),
+        (["PICTURE", "--seed", "-1"], "--seed is -1; it must be from 0"),
+        (["PICTURE", "--out", "x.foo"], "no picture format has the ending '.foo'"),
         (["PICTURE", "--reduce", "3"], "reduce is a power of two"),
         (["PICTURE", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
         (["PICTURE", "--checkpoint", "nowhere.pt", "--ga", "psp"], "a checkpoint has its own block"),
     ],
 )
-def test_one_sentence(picture: Path, tmp_path: Path, capsys, arguments: list[str], words: str):
+def test_one_sentence(picture: Path, tmp_path: Path, capsys, monkeypatch, arguments, words: str):
+    monkeypatch.setattr(command, "_measured", lambda *_: pytest.fail("refused only after the work"))
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     names = {"PICTURE": str(picture), "BROKEN": str(broken)}
     with pytest.raises(SystemExit) as stop:
-        main(["footprint", *(names.get(each, each) for each in arguments), "--out", str(tmp_path / "x.png")])
+        main(["footprint", "--out", str(tmp_path / "x.png"), *(names.get(each, each) for each in arguments)])
     assert stop.value.code == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "x.png").exists()

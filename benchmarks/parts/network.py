@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from gald.data.synthetic import synthetic
 from gald.folding import fold_batch_norm
-from gald.measure import Times, in_turns
+from gald.measuring.times import Times, in_turns
 from gald.official import gald_r50, normalize
 from parts.rows import Row, compared, progress
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 import gald
-from gald import measure
-from gald.measure import Times, short
+from gald.measuring import table
+from gald.measuring.table import short
+from gald.measuring.times import Times
 
 # A comparison, by the names below; a value that was not measured is left out.
 Row = dict[str, str | float | None]
@@ -56,11 +57,11 @@ def compared(baseline: Times, variant: Times) -> Row:
 
 def machine() -> dict[str, str | int]:
     """What the numbers were measured on; it stands in every line of the CSV."""
-    return {**measure.facts(torch.device("cpu")), "gald": gald.__version__}
+    return {**table.facts(torch.device("cpu")), "gald": gald.__version__}
 
 
 def write_csv(path: Path, rows: Sequence[Row], about: Mapping[str, str | int]) -> None:
-    measure.write_csv(path, [*NAMES, *HEADINGS, *about], [{**row, **about} for row in rows])
+    table.write_csv(path, [*NAMES, *HEADINGS, *about], [{**row, **about} for row in rows])
 
 
 def print_tables(rows: Sequence[Row], about: Mapping[str, str | int]) -> None:
@@ -71,13 +72,13 @@ def print_tables(rows: Sequence[Row], about: Mapping[str, str | int]) -> None:
     for part, baseline in dict.fromkeys((row["part"], row["baseline"]) for row in rows):
         shown = [row for row in rows if row["part"] == part]
         columns = [name for name in HEADINGS if any(row.get(name) not in (None, "") for row in shown)]
-        table = Table(title=f"{part}; the baseline is: {baseline}", title_justify="left")
-        table.add_column("case\nvariant", max_width=56)
+        lines = Table(title=f"{part}; the baseline is: {baseline}", title_justify="left")
+        lines.add_column("case\nvariant", max_width=56)
         for name in columns:
-            table.add_column(HEADINGS[name], justify="left" if name == "note" else "right", no_wrap=name != "note")
+            lines.add_column(HEADINGS[name], justify="left" if name == "note" else "right", no_wrap=name != "note")
         for previous, row in zip([{}, *shown], shown, strict=False):
             if row["case"] != previous.get("case"):
-                table.add_section()
-                table.add_row(str(row["case"]))
-            table.add_row(f"  {row['variant']}", *(short(row.get(name), 5) for name in columns))
-        console.print(table)
+                lines.add_section()
+                lines.add_row(str(row["case"]))
+            lines.add_row(f"  {row['variant']}", *(short(row.get(name), 5) for name in columns))
+        console.print(lines)

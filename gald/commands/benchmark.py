@@ -11,18 +11,17 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from gald.cost import Case
+    from gald.measuring.block import Case
+    from gald.measuring.comparison import Row
 
-BUDGET = 4.0  # seconds for the turns of one aggregation, with all its LDs, without and again with backward
-Row = dict[str, str | int | float | None]
 # heading of the table: (name in a row, digits after the point, factor to the heading's unit)
 MEASURED = {
     "parameters\nmillions": ("parameters", 2, 1e-6),
     "GMACs\n": ("gmacs", 2, 1.0),
     "forward\nms": ("forward_s", 1, 1e3),
-    "and backward\nms": ("forward_backward_s", 1, 1e3),
+    "forward + backward\nms": ("forward_backward_s", 1, 1e3),
     "forward\nMiB": ("forward_peak_mib", 0, 1.0),
-    "and backward\nMiB": ("forward_backward_peak_mib", 0, 1.0),
+    "forward + backward\nMiB": ("forward_backward_peak_mib", 0, 1.0),
 }
 
 
@@ -44,7 +43,8 @@ def benchmark(
     Every number also stands as a ratio to a plain 3x3 convolution with norm and ReLU of the same width, timed in turns
     with the blocks in the same run (medians). GMACs are what torch's FlopCounterMode counts, halved: convolutions and
     matrix products only, attention as its two products. Memory is what a call needs beyond weights and input; on a CPU
-    in a fresh process each. What needs more memory than is free is left out with a note.
+    in a fresh process for each block. What needs more memory than is free is left out with a note. Everything at its
+    default takes about ten minutes on two cores; --ga and --ld choose less.
 
     Args:
         ga: global aggregations, by name; every one if left out.
@@ -59,35 +59,29 @@ def benchmark(
         accelerator: where they run.
         out: the CSV; results/benchmark-DEVICE-VERSIONS-DATE.csv if left out.
     """
-    import sys
-
-    from rich.console import Console
-
     import gald
     from gald import machine
-    from gald.cost import Case
     from gald.files import check_writable
-    from gald.measure import facts, write_csv
+    from gald.measuring.block import PLAIN, Case
+    from gald.measuring.comparison import compared
+    from gald.measuring.table import facts
 
-    _check(ga, ld, order, reduce, (*size, channels, batch, *([] if repetitions is None else [repetitions])))
+    _check_names(ga, ld, order, reduce)
+    _check_numbers(size, channels, batch, repetitions)
     device = machine.fabric(accelerator, precision=precision).device
     about = {**facts(device), "gald": gald.__version__}
     out = out or Path("results") / _name(about)
     check_writable(out)
 
-    plain = Case("3x3", "none", order, reduce, channels, batch, size, precision, str(device))
-    rows = measured(plain, _groups(plain, ga, ld), repetitions)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table(rows, f"{channels} channels, {size[0]}x{size[1]}, batch {batch}, {order}, reduce {reduce}"))
-    for row in rows:
-        if row["note"]:
-            console.print(f"{row['ga']} + {row['ld']}: {row['note']}", markup=False, highlight=False, soft_wrap=True)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    write_csv(out, [*columns, *about], [{**row, **about} for row in rows])
+    plain = Case(PLAIN, "none", order, reduce, channels, batch, size, precision, str(device))
+    _check_size(plain)
+    rows = compared(plain, _groups(plain, ga, ld), repetitions)
+    _show(rows, plain)
+    _write(rows, about, out)
     print(f"on {about['device']}, {about['threads']} threads, torch {about['torch']}\nnumbers: {out}")
 
 
-def _check(ga: Sequence[str], ld: Sequence[str], order: str, reduce: int, numbers: Sequence[int]) -> None:
+def _check_names(ga: Sequence[str], ld: Sequence[str], order: str, reduce: int) -> None:
     from gald.aggregation import AGGREGATORS
     from gald.block import GALD
     from gald.distribution import DISTRIBUTORS
@@ -97,9 +91,38 @@ def _check(ga: Sequence[str], ld: Sequence[str], order: str, reduce: int, number
         lookup(AGGREGATORS, name, "global aggregation")
     for name in ld:
         lookup(DISTRIBUTORS, name, "local distribution")
+    if not ld:
+        raise UserError("--ld names no local distribution; say --ld none for the aggregations alone")
     GALD(1, ga="none", ld="none", order=order, reduce=reduce)  # refuses an order or a reduce that is none
-    if min(numbers) < 1 or not ld:
-        raise UserError("size, channels, batch and repetitions must be at least 1, and ld one name or more")
+
+
+def _check_numbers(size: tuple[int, int], channels: int, batch: int, repetitions: int | None) -> None:
+    from gald.errors import UserError
+
+    given: dict[str, tuple[int, ...]] = {"size": size, "channels": (channels,), "batch": (batch,)}
+    if repetitions is not None:
+        given["repetitions"] = (repetitions,)
+    for name, values in given.items():
+        if min(values) < 1:
+            raise UserError(f"--{name} is {' '.join(map(str, values))}; it must be at least 1")
+
+
+def _check_size(plain: Case) -> None:
+    """Refuse what can't be had by far, before torch tries."""
+    import torch
+
+    from gald.errors import UserError
+    from gald.measuring.memory import free_mib
+
+    free = min(free_mib(torch.device(plain.device)), 2.0**24)  # 16 TiB where the system doesn't tell
+    weights, numbers = plain.channels**2 * 9, plain.batch * plain.channels * plain.size[0] * plain.size[1]
+    for what, count, choose in (
+        (f"a 3x3 convolution of {plain.channels} channels", weights, "--channels"),
+        (f"the map of {' x '.join(map(str, plain.shape))} numbers", numbers, "--size, --channels or --batch"),
+    ):
+        mib = count * 4 / 2**20
+        if mib > free:
+            raise UserError(f"{what} takes {mib / 1024:.1f} GiB, {free / 1024:.1f} are free: choose a smaller {choose}")
 
 
 def _name(about: Mapping[str, object]) -> str:
@@ -123,92 +146,56 @@ def _groups(plain: Case, ga: Sequence[str], ld: Sequence[str]) -> list[list[Case
     return [[replace(plain, ga=name, ld=each) for each in lds] for name in names]
 
 
-# ---- measuring
+# ---- shown and written
 
 
-def measured(plain: Case, groups: list[list[Case]], repetitions: int | None) -> list[Row]:
-    """A row for the plain convolution, then one a case."""
-    from statistics import median
+def _show(rows: list[Row], plain: Case) -> None:
+    """The table, the notes, and what a GPU does to float32."""
+    import sys
 
-    from gald.cost import KINDS
-    from gald.errors import UserError
-    from gald.progress import Bar
+    from rich.console import Console
 
-    first = _row(plain)
-    if first["note"]:
-        raise UserError(f"even a plain 3x3 convolution {first['note']}: choose a smaller --size, --channels or --batch")
-    rows = [first]
-    with Bar("benchmark", sum(map(len, groups)) + len(groups), unit="blocks") as bar:
-        for group in groups:
-            for case in group:
-                rows.append(_row(case))
-                bar.advance(f"{case.ga} + {case.ld}: memory")
-            _add_times(plain, group, rows[-len(group) :], repetitions)
-            bar.advance(f"{group[0].ga}: time")
-    for kind in KINDS:
-        times = [each for row in rows if isinstance(each := row.get(f"plain_{kind}_s"), float)]
-        first[f"{kind}_s"] = first[f"plain_{kind}_s"] = median(times) if times else None
-    return [_with_ratios(row, first) for row in rows]
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    height, width = plain.size
+    title = f"{plain.channels} channels, {height}x{width}, batch {plain.batch}, {plain.order}, reduce {plain.reduce}"
+    console.print(table(rows, title))
+    notes = [f"{row['ga']} + {row['ld']}: {row['note']}" for row in rows if row["note"]]
+    for line in [*notes, *_about_tf32(plain)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _row(case: Case) -> Row:
-    """Everything but the times; a peak that can't be had is missing and told in the note."""
-    from gald.cost import KINDS, count, peak
-    from gald.errors import UserError
+def _about_tf32(plain: Case) -> list[str]:
+    """Torch's defaults let convolutions on a GPU compute in TF32, and matrix products not: ratios say less there."""
+    import torch
 
-    row: Row = {"ga": case.ga, "ld": case.ld, "order": case.order, "reduce": case.reduce, "channels": case.channels,
-                "batch": case.batch, "height": case.size[0], "width": case.size[1], "precision": case.precision,
-                "note": ""}  # fmt: skip
-    try:
-        row["parameters"], multiplications = count(case)
-    except UserError as error:  # a width that this one can't have; the others go on
-        return row | {"note": str(error)}
-    row["gmacs"] = multiplications / 1e9
-    for kind in KINDS:
-        found = peak(kind, case)
-        if found.why:
-            return row | {"note": f"{kind.replace('_', ' and ')} {found.why}"}  # what comes next needs more
-        row[f"{kind}_peak_mib"] = found.mib
-    return row
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision() != "highest"
+    if not plain.device.startswith("cuda") or plain.precision != "32-true" or convolutions == products:
+        return []
+    kinds = ("convolutions", "matrix products") if convolutions else ("matrix products", "convolutions")
+    return [f"32-true on this GPU: {kinds[0]} run in TF32, {kinds[1]} in float32; ratios mix the two"]
 
 
-def _add_times(plain: Case, group: list[Case], rows: list[Row], repetitions: int | None) -> None:
-    """Time those whose memory there is, in turns with the plain convolution."""
-    from gald.cost import KINDS, seconds
+def _write(rows: list[Row], about: Mapping[str, str | int], out: Path) -> None:
+    from gald.measuring.table import write_csv
 
-    for kind in KINDS:
-        able = [(case, row) for case, row in zip(group, rows, strict=True) if f"{kind}_peak_mib" in row]
-        if not able:
-            continue
-        reference, *times = seconds(kind, [plain, *(case for case, _ in able)], BUDGET, repetitions)
-        for (_, row), each in zip(able, times, strict=True):
-            row[f"{kind}_s"], row[f"plain_{kind}_s"] = each.median, reference.median
-            row[f"{kind}_repetitions"] = len(each.seconds)
-
-
-def _with_ratios(row: Row, first: Row) -> Row:
-    """Each number also as a multiple of the plain convolution's; of its time in the same turns."""
-    for name, _, _ in MEASURED.values():
-        own, other = row.get(name), row.get(f"plain_{name}", first.get(name))
-        known = isinstance(own, (int, float)) and isinstance(other, (int, float)) and other > 0
-        row[f"{name}_ratio"] = own / other if known else None  # type: ignore[operator]  # known says so
-    return row
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    write_csv(out, [*columns, *about], [{**row, **about} for row in rows])
 
 
 def table(rows: list[Row], title: str) -> Table:
     """A line a case: each number, and what multiple of the plain convolution's it is."""
     from rich.table import Table
 
-    sheet = Table(title=f"{title}; x: times a plain 3x3 convolution")
-    sheet.add_column("GA")
-    sheet.add_column("LD")
+    lines = Table(title=f"{title}; x: times a plain 3x3 convolution")
+    lines.add_column("GA")
+    lines.add_column("LD")
     for heading in MEASURED:
-        sheet.add_column(heading, justify="right")
+        lines.add_column(heading, justify="right")
     for number, row in enumerate(rows):
         new = number == 0 or row["ga"] != rows[number - 1]["ga"]
         cells = [_cell(row.get(name), row[f"{name}_ratio"], digits, unit) for name, digits, unit in MEASURED.values()]
-        sheet.add_row(str(row["ga"]) if new else "", str(row["ld"]), *cells, end_section=number == 0)
-    return sheet
+        lines.add_row(str(row["ga"]) if new else "", str(row["ld"]), *cells, end_section=number == 0)
+    return lines
 
 
 def _cell(value: str | int | float | None, ratio: str | int | float | None, digits: int, unit: float) -> str:

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
     from torch import Tensor, nn
 
     from gald.footprint import Reach
 
 LONGEST = 512  # pixels of a picture's longer side, without a checkpoint: attention over more takes minutes
-CELL = 300  # pixels of a picture on the sheet
-FLOOR = 1e-5  # of the peak: the lowest colour
+FLOOR = 1e-3  # of the largest strength elsewhere: the lowest colour
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture (3, H, W), the features on it (C, h, w), and the place as a row and column of those."""
+    """A picture (3, H, W), the features on it (C, h, w), and the place as a row and column of those.
+
+    Position i covers the pixels from ``i * stride`` up to ``(i + 1) * stride``, the last ones some beyond the picture.
+    """
 
     image: Tensor
     features: Tensor
     place: tuple[int, int]
-
-    @property
-    def stride(self) -> float:
-        """Pixels of the picture per position."""
-        return float(max(self.image.shape[1:]) / max(self.features.shape[1:]))
+    stride: float
 
 
 def footprint(
@@ -47,9 +47,10 @@ def footprint(
 
     Without a checkpoint, the features are the picture's 8x8 patches on 32 random directions, and the modules have
     random weights with every gate open (untrained, many would be the identity): what is drawn is how far and by what
-    pattern a module *can* hear. Colours are logarithmic, relative to the peak. The table says how much of the gradient
-    lies on the place itself, within what radius 90 % of it lies, and what share of the positions has more than 1e-3 and
-    1e-5 of the peak.
+    pattern a module *can* hear. Colours are logarithmic, relative to the largest strength elsewhere than at the place
+    itself. The table says how much of the summed gradient lies on the place, within what radius 90 % of it lies, and
+    what share of the other positions holds half of the rest, and has more than 1e-3 of the largest. Beyond 32 channels
+    of output the strengths are an estimate, from 32 random mixtures of them.
 
     Args:
         picture: any picture file; shrunk to 512 pixels, unless there is a checkpoint.
@@ -61,32 +62,27 @@ def footprint(
         seed: of the modules' weights.
         out: the sheet.
     """
-    import sys
+    from gald.pictures import check_picture, read_image, write_image
 
-    from rich.console import Console
+    _check(ga, ld, reduce, checkpoint, seed)
+    image = read_image(picture)
+    place = _place(image, at, picture)
+    check_picture(out)
+    scene, blocks = _trained(checkpoint, image, place) if checkpoint else _untrained(image, place, ga, ld, reduce, seed)
+    found = _measured(scene, blocks)
+    words = [*_reading(), _origin(scene, ld, reduce, checkpoint, seed), *_estimated(scene, blocks)]
+    _show(found, scene, words[-1:] if _estimated(scene, blocks) else [])
+    write_image(_sheet(scene, found, words), out)
+    print(f"sheet: {out}")
 
+
+def _check(ga: tuple[str, ...], ld: str, reduce: int, checkpoint: Path | None, seed: int) -> None:
     from gald.errors import UserError
-    from gald.files import check_writable
-    from gald.footprint import footprint as strength_of
-    from gald.footprint import reach
-    from gald.pictures import read_image, write_image
-    from gald.progress import track
 
     if checkpoint is not None and (ga or ld != "none" or reduce != 1):
         raise UserError("a checkpoint has its own block: leave out --ga, --ld and --reduce")
-    image = read_image(picture)
-    place = _place(image, at, picture)
-    check_writable(out)
-    scene, blocks = _trained(checkpoint, image, place) if checkpoint else _untrained(image, place, ga, ld, reduce, seed)
-    found: dict[str, tuple[Tensor, Reach]] = {}
-    for name in track(blocks, "footprint", len(blocks), unit="blocks"):
-        strength = strength_of(blocks[name].eval().requires_grad_(False), scene.features, scene.place)
-        found[name] = (strength, reach(strength, scene.place))
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table({name: each for name, (_, each) in found.items()}, scene.stride))
-    write_image(_sheet(scene, found, _words(scene, ld, checkpoint, seed)), out)
-    print(f"sheet: {out}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed is {seed}; it must be from 0 to 2**63 - 1")
 
 
 def _place(image: Tensor, at: tuple[int, int] | None, picture: Path) -> tuple[int, int]:
@@ -110,16 +106,17 @@ def _untrained(
     from gald.aggregation import AGGREGATORS
     from gald.block import GALD
     from gald.footprint import STRIDE, features, seeded
+    from gald.painting import resized
 
     factor = min(1.0, LONGEST / max(image.shape[1:]))
-    shrunk = _resized(image, factor)
+    shrunk = resized(image, factor)
     x = features(shrunk)
     row, column = (min(int(each * factor) // STRIDE, side - 1) for each, side in zip(place, x.shape[1:], strict=True))
     blocks: dict[str, nn.Module] = {}
     for name in ga or AGGREGATORS:
         torch.manual_seed(seed)
         blocks[name] = seeded(GALD(x.shape[0], ga=name, ld=ld, reduce=reduce), seed)
-    return Scene(image, x, (row, column)), blocks
+    return Scene(image, x, (row, column), STRIDE / factor), blocks
 
 
 def _trained(path: Path, image: Tensor, place: tuple[int, int]) -> tuple[Scene, dict[str, nn.Module]]:
@@ -137,88 +134,112 @@ def _trained(path: Path, image: Tensor, place: tuple[int, int]) -> tuple[Scene, 
     stride = content.config.model.output_stride  # sample i lies on the same place of its cell in every picture
     row, column = (min(each // stride, side - 1) for each, side in zip(place, caught[0].shape[1:], strict=True))
     settings = content.config.model
-    return Scene(image, caught[0], (row, column)), {f"{settings.ga} + {settings.ld}, trained": network.block}
+    scene = Scene(image, caught[0], (row, column), float(stride))
+    return scene, {f"{settings.ga} + {settings.ld}, trained": network.block}
+
+
+def _measured(scene: Scene, blocks: dict[str, nn.Module]) -> dict[str, tuple[Tensor, Reach]]:
+    """For each block its strengths, and these in numbers."""
+    from gald.footprint import footprint, reach
+    from gald.progress import track
+
+    found: dict[str, tuple[Tensor, Reach]] = {}
+    for name in track(blocks, "footprint", len(blocks), unit="blocks"):
+        strength = footprint(blocks[name].eval().requires_grad_(False), scene.features, scene.place)
+        found[name] = (strength, reach(strength, scene.place))
+    return found
+
+
+# ---- what is said
+
+
+def _show(found: dict[str, tuple[Tensor, Reach]], scene: Scene, words: Sequence[str]) -> None:
+    import sys
+
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table({name: each for name, (_, each) in found.items()}, scene.stride))
+    for line in words:
+        print(line)
 
 
 def table(found: dict[str, Reach], stride: float) -> Table:
     """A line for each block; ``stride`` makes pixels of positions."""
     from rich.table import Table
 
-    sheet = Table(title="where the gradient of one place lies")
-    sheet.add_column("block")
-    for heading in ("on the place\n%", "90 % within\npixels", "above 1e-3\n% of places", "above 1e-5\n% of places"):
-        sheet.add_column(heading, justify="right")
+    lines = Table(title="where the gradient of one place lies")
+    lines.add_column("block")
+    for heading in (
+        "on the place\n%",
+        "90 % of the summed\ngradient, pixels",
+        "half of the rest on\n% of places",
+        "above 1e-3 of the largest\nelsewhere, % of places",
+    ):
+        lines.add_column(heading, justify="right")
     for name, each in found.items():
-        numbers = (100 * each.own, each.radius * stride, 100 * each.strong, 100 * each.any)
-        sheet.add_row(name, *(f"{number:.{digits}f}" for number, digits in zip(numbers, (1, 0, 2, 2), strict=True)))
-    return sheet
+        numbers = (100 * each.own, each.radius * stride, 100 * each.half, 100 * each.strong)
+        lines.add_row(name, *(f"{number:.{digits}f}" for number, digits in zip(numbers, (1, 0, 2, 2), strict=True)))
+    return lines
+
+
+def _reading() -> tuple[str, ...]:
+    """How to read the sheet."""
+    return (
+        "Colour: the size of d out(place) / d in(position) over all channels, relative to the largest elsewhere than "
+        "at the place itself, logarithmic; grey: "
+        f"below {FLOOR:g}. White, in the ring: the place itself, off the scale.",
+        "Own: the place's share of the summed gradient. Half of the rest: the share of the other places, the strongest "
+        "first, that hold half of what is left.",
+    )
+
+
+def _origin(scene: Scene, ld: str, reduce: int, checkpoint: Path | None, seed: int) -> str:
+    """What was measured, on what."""
+    positions = f"{scene.features.shape[1]}x{scene.features.shape[2]} positions"
+    if checkpoint:
+        return f"The block of {checkpoint.name} on its own features of this picture, {positions}."
+    behind = "" if ld == "none" else f" Behind each aggregation: local distribution {ld!r}."
+    behind += " Aggregated on the full map (reduce 1)." if reduce == 1 else f" Aggregated at 1/{reduce} of that."
+    return (
+        f"Not trained: random weights (seed {seed}), every gate open. Features: the picture's 8x8 patches on "
+        f"{scene.features.shape[0]} random directions, {positions}.{behind}"
+    )
+
+
+def _estimated(scene: Scene, blocks: dict[str, nn.Module]) -> list[str]:
+    from gald.footprint import PROBES, is_estimate
+
+    channels = scene.features.shape[0]
+    if not any(is_estimate(block, channels) for block in blocks.values()):
+        return []
+    return [f"Strengths are an estimate from {PROBES} random mixtures of the output's channels."]
 
 
 # ---- the sheet
 
 
-def _words(scene: Scene, ld: str, checkpoint: Path | None, seed: int) -> tuple[str, ...]:
-    """What one must know to read the sheet."""
-    positions = f"{scene.features.shape[1]}x{scene.features.shape[2]} positions"
-    what = "Colour: the size of d out(circle) / d in(position) over all channels, relative to the peak, logarithmic."
-    numbers = (
-        "Hears: the share of positions above 1e-5 of the peak. 90 % within: a circle that holds 90 % of the gradient."
-    )
-    if checkpoint:
-        return what, numbers, f"The block of {checkpoint.name} on its own features of this picture, {positions}."
-    behind = "" if ld == "none" else f" Behind each aggregation: local distribution {ld!r}."
-    return (
-        what,
-        numbers,
-        f"Not trained: random weights (seed {seed}), every gate open. Features: the picture's 8x8 patches on "
-        f"{scene.features.shape[0]} random directions, {positions}.{behind}",
-    )
+def _sheet(scene: Scene, found: dict[str, tuple[Tensor, Reach]], words: Sequence[str]) -> Tensor:
+    from gald.painting import covered, levels, marked, painted, resized
+    from gald.sheet import Cell, Scale, longest_side, sheet
 
-
-def _sheet(scene: Scene, found: dict[str, tuple[Tensor, Reach]], words: tuple[str, ...]) -> Tensor:
-    from gald.sheet import Cell, sheet
-
-    small = _resized(scene.image, CELL / max(scene.image.shape[1:]))
+    factor = longest_side(len(found) + 1) / max(scene.image.shape[1:])
+    small, cell = resized(scene.image, factor), scene.stride * factor
     size = f"{scene.image.shape[2]}x{scene.image.shape[1]} pixels"
-    cells = [Cell("picture", size, _marked(small, scene))]
+    cells = [Cell("picture", size, marked(small, scene.place, cell))]
     for name, (strength, each) in found.items():
-        note = f"hears {100 * each.any:.3g} %, 90 % within {each.radius * scene.stride:.0f} px"
-        cells.append(Cell(name, note, _marked(_heated(small, strength), scene)))
-    return sheet(cells, (f"{FLOOR:g}", "peak"), words)
+        level, _ = levels(strength, scene.place, FLOOR)
+        drawn = painted(small, level, scene.place, cell)
+        cells.append(Cell(name, _note(each), marked(drawn, scene.place, cell)))
+    return sheet(cells, Scale(f"{FLOOR:g}", "largest elsewhere", covered), words)
 
 
-def _heated(image: Tensor, strength: Tensor) -> Tensor:
-    """The picture dark and grey, and over it the colour of what is above the floor, the denser the stronger."""
-    import torch
-    import torch.nn.functional as F
-
-    from gald.figure import heat
-
-    relative = (strength / strength.max().clamp(min=1e-30)).clamp(min=FLOOR)
-    level = 1 - relative.log10() / torch.tensor(FLOOR).log10()
-    level = F.interpolate(level[None, None], tuple(image.shape[1:]), mode="nearest-exact")[0, 0]
-    grey = image.float().mean(0, keepdim=True) * 0.4
-    density = torch.where(level > 0, 0.4 + 0.5 * level, 0.0)
-    mixed = grey.expand(3, -1, -1) * (1 - density) + heat(level, 0.0, 1.0) * density
-    return mixed.round().clamp(0, 255).to(torch.uint8)
+def _note(each: Reach) -> str:
+    """The numbers below a name."""
+    if each.half == 0:
+        return "hears itself alone"
+    return f"own {_percent(each.own)}, half of the rest: {_percent(each.half)}"
 
 
-def _marked(image: Tensor, scene: Scene) -> Tensor:
-    """A ring around the place."""
-    import torch
-
-    rows, columns = (torch.arange(side) + 0.5 for side in image.shape[1:])
-    y, x = ((each + 0.5) * image.shape[1:][i] / scene.features.shape[1:][i] for i, each in enumerate(scene.place))
-    distance = ((rows[:, None] - y) ** 2 + (columns - x) ** 2).sqrt()
-    marked = torch.where((distance - 8).abs() < 2.2, torch.tensor(0, dtype=torch.uint8), image)
-    return torch.where((distance - 8).abs() < 1.2, torch.tensor(255, dtype=torch.uint8), marked)
-
-
-def _resized(image: Tensor, factor: float) -> Tensor:
-    """By area where it shrinks; at least one pixel a side."""
-    import torch
-    import torch.nn.functional as F
-
-    size = tuple(max(1, round(side * factor)) for side in image.shape[1:])
-    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=factor < 1, align_corners=False)[0]
-    return resized.round().clamp(0, 255).to(torch.uint8)
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
