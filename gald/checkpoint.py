@@ -60,6 +60,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint of ours; a file that is missing, truncated, holds code or is something else is a UserError."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the best.safetensors or last.pt in it")
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)

@@ -301,7 +301,7 @@ def test_colour_masks_without_a_map_propose_one(tmp_path: Path) -> None:
 def test_a_missing_class_table_is_proposed_from_the_labels(tmp_path: Path, colored: bool) -> None:
     root = fake_folder.write(tmp_path, colored=colored)
     (root / "classes.txt").unlink()
-    with pytest.raises(UserError, match=r"has no classes\.txt .*save these lines as classes\.txt") as caught:
+    with pytest.raises(UserError, match=r"has no classes\.txt .*save these lines as .*classes\.txt") as caught:
         load("folder", root, "train")
     (root / "classes.txt").write_text(str(caught.value).split("\n", 1)[1])
     assert load("folder", root, "train")[0]["mask"].unique().tolist() == ([0, 1, 2] if colored else [0, 1, 2, 255])

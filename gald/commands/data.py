@@ -55,6 +55,7 @@ def data(
         write_image(sheet, out / "contact_sheet.png")
         console.print(f"pictures with their labels: {out / 'contact_sheet.png'}", markup=False, highlight=False)
     if not problems:
+        (out / "problems.txt").unlink(missing_ok=True)  # of an earlier look
         console.print("no problems found")
         return
     lines = [f"{place}: {problem.sentence}\n" for place, found in problems.items() for problem in found]

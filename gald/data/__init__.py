@@ -66,7 +66,7 @@ def splits(name: str, root: Path | None) -> list[str]:
 
 def _folder_of(name: str, root: Path | None) -> Path:
     if root is None and name != "synthetic":
-        raise UserError(f"the data set {name!r} needs the folder it lies in")
+        raise UserError(f"the data set {name!r} needs the folder it lies in (--data.root ROOT; gald data {name} ROOT)")
     return root or Path()
 
 

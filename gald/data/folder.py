@@ -42,7 +42,7 @@ def folder(root: Path, split: str) -> Pairs:
     images, masks = pictures_in(image_folder), _named(pictures_in(mask_folder))
     file = next((root / name for name in FILES if (root / name).is_file()), None)
     if file is None:
-        raise UserError(f"{root} has no classes.txt to name the classes; {_proposal(masks.values())}")
+        raise UserError(f"{root} has no classes.txt to name the classes; {_proposal(masks.values(), root)}")
     classes = read_classes(file)
     return matched(images, masks, partial(_pairs, classes=classes, file=file))
 
@@ -89,7 +89,9 @@ def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:
     if codes is None:
         return label_values(picture, path)
     if not classes.colored:
-        raise UserError(f"label {path} is a colour picture and {file} gives no colours; {_proposal([path])}")
+        raise UserError(
+            f"label {path} is a colour picture and {file} gives no colours; {_proposal([path], file.parent)}"
+        )
     ids = {label.color: label.id for label in classes.labels}
     spare = next((value for value in classes.ignored if value not in ids.values()), None)
     if spare is not None:
@@ -97,7 +99,7 @@ def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:
     return ids_of_colors(codes, ids, path, str(file))
 
 
-def _proposal(masks: Iterable[Path]) -> str:
+def _proposal(masks: Iterable[Path], root: Path) -> str:
     """A class file to paste, from the values or colours of the first label maps."""
     lines: dict[str, None] = {}
     for path in list(masks)[:20]:
@@ -111,4 +113,5 @@ def _proposal(masks: Iterable[Path]) -> str:
         return f"its first labels hold {len(lines)} values or colours, too many for classes: is this the right folder?"
     named = {line: f"{i} class{i}{line}" if line[0] == " " else f"{line} class{line}" for i, line in enumerate(lines)}
     shown = ["ignore 255" if line == "255" else name for line, name in named.items()]
-    return "to start from the values found, save these lines as classes.txt and name them:\n" + "\n".join(shown)
+    where = root / "classes.txt"
+    return f"to start from the values found, save these lines as {where} and name them:\n" + "\n".join(shown)
