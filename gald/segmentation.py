@@ -132,7 +132,9 @@ class Segmenter(nn.Module):
 
 def _stride_four(strides: list[int], backbone: str) -> int:
     if 4 not in strides:
-        raise UserError(f"skip needs a stride-4 map, and {backbone!r} has strides {strides}; set skip=False")
+        raise UserError(
+            f"skip needs a stride-4 map, and {backbone!r} has strides {strides}; set skip=False (--model.no-skip)"
+        )
     return strides.index(4)
 
 
