@@ -1,0 +1,139 @@
+"""COCO's twelve numbers for boxes, masks and mask boundaries, counted by faster-coco-eval.
+
+Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, arXiv 1405.0312. Boundary AP: Cheng, Girshick,
+Dollar, Berg, Kirillov, "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", CVPR 2021, arXiv
+2103.16562: the overlap of two masks is the smaller of their IoU and the IoU of their inner rims, 2 % of the picture's
+diagonal wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gald.errors import UserError
+from gald.metrics.detection.coco_eval import COUNTS, encode, evaluator, quiet, report
+from gald.metrics.detection.record import DetectionMetric
+
+KINDS = {"box": "bbox", "mask": "segm", "boundary": "boundary"}  # our word, the evaluator's
+
+
+class CocoAP(DetectionMetric):
+    """Average precision and recall as COCO counts them, for all classes and for each.
+
+    ``compute()`` returns, with ``box/``, and with masks also ``mask/`` and ``boundary/`` before it:
+
+    - ``ap``: the mean over the overlaps 0.50, 0.55 ... 0.95; ``ap50`` and ``ap75`` at one of them
+    - ``ap_small``, ``ap_medium``, ``ap_large``: objects up to 32 x 32 pixels, up to 96 x 96 and larger by the
+      annotation's own ``areas``, for boxes too
+    - ``ar1``, ``ar10``, ``ar100``: recall with that many detections a picture, the mean over overlaps; ``ar_small``,
+      ``ar_medium``, ``ar_large``: with 100, by size
+    - each of these for a class, as ``box/ap/NAME``; NaN where no object of that class and size counts
+
+    Objects that are ``ignored`` are COCO's crowds: they may be met by any number of detections, which then count
+    neither as hits nor as false, and overlap is measured as the share of the detection that lies inside.
+
+    Args:
+        num_classes, names: see :class:`gald.metrics.detection.record.DetectionMetric`.
+        masks: whether masks are measured as well; ``update`` then takes ``"masks"`` on both sides.
+
+    Raises:
+        UserError: faster-coco-eval is not installed.
+    """
+
+    def __init__(self, num_classes: int, *, names: Sequence[str] | None = None, masks: bool = False) -> None:
+        super().__init__(num_classes, names=names)
+        evaluator()  # say so now, not after an hour of predictions
+        self.masks = masks
+        if masks:
+            self.add_column("sizes", torch.int64, 2)
+            for side in ("found", "true"):
+                self.add_column(f"{side}_runs", torch.uint8)
+                self.add_column(f"{side}_lengths", torch.int64)
+
+    def update(self, prediction: Mapping[str, Tensor], target: Mapping[str, Any]) -> None:
+        """Add one picture, as :class:`DetectionMetric` says; ``"masks"`` is bool (P, H, W) and (N, H, W).
+
+        Raises:
+            UserError: as there; or masks are to be measured and there are none.
+        """
+        if self.masks and "masks" not in prediction:
+            raise UserError("masks are to be measured, but the network predicts boxes only; measure with masks=False")
+        super().update(prediction, target)
+        if not self.masks:
+            return
+        size = target["masks"].shape[1:]
+        self.add("sizes", torch.tensor([size]))
+        for side, values in (("found", prediction), ("true", target)):
+            masks = values["masks"]
+            assert masks.shape == (len(values["boxes"]), *size), (masks.shape, len(values["boxes"]), size)
+            runs = encode(masks)
+            self.add(f"{side}_runs", torch.from_numpy(np.frombuffer(b"".join(runs), np.uint8).copy()))
+            self.add(f"{side}_lengths", torch.tensor([len(each) for each in runs], dtype=torch.int64))
+
+    def compute(self) -> dict[str, float]:
+        """Return the numbers of everything seen since the last ``reset()``."""
+        kinds = KINDS if self.masks else {"box": "bbox"}
+        results: dict[str, float] = {}
+        for kind, word in kinds.items():
+            results |= {f"{kind}/{key}": value for key, value in self._measure(word).items()}
+        return results
+
+    def _measure(self, kind: str) -> dict[str, float]:
+        """Run the evaluator once; it changes the annotations it is given, so each kind gets its own."""
+        library = evaluator()
+        images = [{"id": each} for each in self.picture_ids().tolist()]
+        if self.masks:
+            for image, (height, width) in zip(images, self.column("sizes").tolist(), strict=True):
+                image |= {"height": height, "width": width}
+        about = {"images": images, "categories": [{"id": k, "name": name} for k, name in enumerate(self.names)]}
+        truths, found = (
+            library.COCO({**about, "annotations": annotations}, print_function=quiet)
+            for annotations in (self._true_annotations(kind), self._found_annotations(kind))
+        )
+        run = library.COCOeval_faster(truths, found, kind, print_function=quiet)
+        run.params.maxDets = list(COUNTS)
+        run.evaluate()
+        run.accumulate()
+        return report(run.eval["precision"], run.eval["recall"], self.names)
+
+    def _true_annotations(self, kind: str) -> list[dict[str, Any]]:
+        truths = self.truths()
+        annotations = list(self._annotations("true", kind))
+        columns = zip(truths.areas.tolist(), truths.ignored.tolist(), strict=True)
+        for annotation, (area, ignored) in zip(annotations, columns, strict=True):
+            annotation |= {"area": area, "iscrowd": int(ignored)}
+        return annotations
+
+    def _found_annotations(self, kind: str) -> list[dict[str, Any]]:
+        """The predictions; a detection that meets nothing counts in the size of its own box or mask."""
+        annotations = list(self._annotations("found", kind))
+        for annotation, score in zip(annotations, self.found().scores.tolist(), strict=True):
+            if kind == "bbox":
+                area = annotation["bbox"][2] * annotation["bbox"][3]
+            else:
+                area = int(evaluator().mask.area(annotation["segmentation"]))
+            annotation |= {"score": score, "area": area, "iscrowd": 0}
+        return annotations
+
+    def _annotations(self, side: str, kind: str) -> Iterator[dict[str, Any]]:
+        """What truths and predictions have in common; ids start at 1, since 0 means "no match" to the evaluator."""
+        columns = (self.column(f"{side}_{name}").tolist() for name in ("pictures", "classes", "boxes"))
+        shapes = self._segments(side) if kind != "bbox" else None
+        for index, (picture, label, (x1, y1, x2, y2)) in enumerate(zip(*columns, strict=True)):
+            shape = {"segmentation": next(shapes)} if shapes else {"bbox": [x1, y1, x2 - x1, y2 - y1]}
+            yield {"id": index + 1, "image_id": picture, "category_id": label, **shape}
+
+    def _segments(self, side: str) -> Iterator[dict[str, Any]]:
+        """The masks of one side as the evaluator's run lengths."""
+        size = dict(zip(self.column("pictures").tolist(), self.column("sizes").tolist(), strict=True))
+        runs: UInt8[np.ndarray, " n"] = self.column(f"{side}_runs")
+        ends = self.column(f"{side}_lengths").cumsum()
+        pieces = np.split(runs, ends[:-1]) if len(ends) else []
+        for picture, piece in zip(self.column(f"{side}_pictures").tolist(), pieces, strict=True):
+            yield {"size": size[picture], "counts": piece.tobytes()}
