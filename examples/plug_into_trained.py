@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 import gald
 from gald import machine
 from gald.checkpoint import Checkpoint
+from gald.config import Train
 from gald.data.stream import Stream, positions
 from gald.evaluation import measure
 from gald.files import check_writable, write_whole
@@ -80,10 +81,16 @@ def measured(network: nn.Module, content: Checkpoint, settings: Settings) -> dic
     network.eval()
     scores = {}
     for split in settings.splits:
-        pairs = segment.data(replace(content.config.data, root=settings.root), split)
+        samples = segment.samples(segment.data(run_of(content, settings), split))
         metrics = segmentation_metrics(len(names), names)
-        scores[split] = measure(lambda images: network(images)["out"], pairs, metrics, fabric, workers=1, what=split)
+        scores[split] = measure(segment.answers(network), samples, metrics, fabric, workers=1, what=split)
     return scores
+
+
+def run_of(content: Checkpoint, settings: Settings) -> Train:
+    """The settings of the network's run, with the data where they lie now."""
+    assert isinstance(content.config, Train)
+    return replace(content.config, data=replace(content.config.data, root=settings.root), channels_last=True)
 
 
 def train(network: nn.Module, content: Checkpoint, settings: Settings) -> None:
@@ -91,23 +98,22 @@ def train(network: nn.Module, content: Checkpoint, settings: Settings) -> None:
 
     Not SGD: a gate's gradient is small, and at rates that the block bears it hardly leaves zero.
     """
-    data = replace(content.config.data, root=settings.root)
-    pairs = segment.data(data, data.train_split)
-    loss_of = segment.losses(content.config.loss, pairs)
+    run = run_of(content, settings)
+    pairs = segment.data(run, run.data.train_split)
+    loss_of = segment.losses(run, pairs)
     network.eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, Plug):
             module.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(gald.plugged_parameters(network), lr=settings.lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, settings.steps, power=0.9)
-    stream = Stream(pairs, segment.augmentation(data), settings.seed)
+    stream = Stream(pairs, segment.augmentation(run), settings.seed)
     sampler = positions(0, settings.steps, settings.batch, 0, 1, settings.batch)
     loader = DataLoader(stream, batch_sampler=sampler, num_workers=1)  # type: ignore[arg-type]
     with Bar("train the block", settings.steps, unit="images", per_step=settings.batch) as bar:
         for batch in loader:
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                output = network(batch["image"].contiguous(memory_format=torch.channels_last))
-            loss = loss_of({"out": output["out"].float()}, batch)["loss"]
+                loss = loss_of(network, batch)["loss"]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -10,19 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gald.block import GALD as GALD
+    from gald.detection import faster_rcnn as faster_rcnn
+    from gald.detection import mask_rcnn as mask_rcnn
     from gald.plugging import plug as plug
     from gald.plugging import plugged_parameters as plugged_parameters
     from gald.plugging import unplug as unplug
     from gald.segmentation import Segmenter as Segmenter
-    from gald.tasks.segment import load as load
+    from gald.tasks import load as load
 
 __version__ = "0.1.0"
-__all__ = ["GALD", "Segmenter", "__version__", "load", "plug", "plugged_parameters", "unplug"]
+__all__ = [
+    "GALD",
+    "Segmenter",
+    "__version__",
+    "faster_rcnn",
+    "load",
+    "mask_rcnn",
+    "plug",
+    "plugged_parameters",
+    "unplug",
+]
 
 _WHERE = {
     "GALD": "gald.block",
     "Segmenter": "gald.segmentation",
-    "load": "gald.tasks.segment",
+    "faster_rcnn": "gald.detection",
+    "load": "gald.tasks",
+    "mask_rcnn": "gald.detection",
     "plug": "gald.plugging",
     "plugged_parameters": "gald.plugging",
     "unplug": "gald.plugging",

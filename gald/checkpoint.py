@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gald.config import Train, from_json, to_json
+from gald.config import Settings, from_json, to_json
 from gald.data.pairs import Label
 from gald.errors import UserError
 from gald.files import write_whole
@@ -32,7 +32,7 @@ FORMAT = "gald-1"
 class Checkpoint:
     """What a checkpoint file holds. ``optimizer`` is None in a .safetensors file."""
 
-    config: Train
+    config: Settings
     labels: tuple[Label, ...]
     step: int
     best: float
@@ -79,7 +79,7 @@ def load(path: Path) -> Checkpoint:
 def _checkpoint(content: Mapping[str, Any], path: Path) -> Checkpoint:
     labels = [Label(each["name"], tuple(each["color"]), each["id"]) for each in json.loads(content["labels"])]
     return Checkpoint(
-        config=from_json(Train, content["config"], f"the settings in {path}"),
+        config=from_json(content["config"], f"the settings in {path}"),
         labels=tuple(labels),
         step=int(content["step"]),
         best=float(content["best"]),
@@ -128,3 +128,17 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     if complaints:
         raise UserError(f"{source} is of another network: of {len(own)} weights, {'; '.join(complaints)}")
     model.load_state_dict(weights)
+
+
+def check_classes(content: Checkpoint, labels: Sequence[Label], path: Path) -> None:
+    """Refuse to use a network on a data set with other classes."""
+    trained, here = [label.name for label in content.labels], [label.name for label in labels]
+    if len(trained) != len(here):
+        raise UserError(
+            f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on"
+        )
+    different = next((pair for pair in zip(trained, here, strict=True) if pair[0] != pair[1]), None)
+    if different:
+        raise UserError(
+            f"{path} has the class {different[0]!r} where the data set has {different[1]!r}; bring them in line"
+        )

@@ -9,7 +9,7 @@ import json
 import types
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gald.errors import UserError, lookup
 
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Model:
-    """The network: a timm backbone, then global aggregation and local distribution, then the head."""
+class Body:
+    """What every network here has: a timm backbone, then global aggregation and local distribution."""
 
     backbone: str = "resnet50"
     """A timm model name."""
@@ -32,6 +32,19 @@ class Model:
     """ga-ld, ld-ga, parallel, ga or ld (the paper's Fig. 3)."""
     reduce: int = 2
     """The aggregation runs at 1/reduce of the feature's resolution."""
+    pretrained: bool = False
+    """Start from timm's ImageNet weights (downloaded by timm on first use)."""
+    weights: Path | None = None
+    """Start the backbone from this file instead (.safetensors, timm's keys)."""
+
+    def __post_init__(self) -> None:
+        _require(not (self.pretrained and self.weights), "give model.pretrained or model.weights, not both")
+
+
+@dataclass(frozen=True)
+class Model(Body):
+    """The segmentation network: the body, then a head."""
+
     channels: int = 512
     """Width of the feature that the block works on."""
     output_stride: Literal[8, 16, 32] = 8
@@ -40,51 +53,99 @@ class Model:
     """Also give the head the backbone's stride-4 feature (not in the paper; sharpens a stride-16 network)."""
     aux: bool = True
     """Train an auxiliary head on the stage before the last."""
-    pretrained: bool = False
-    """Start from timm's ImageNet weights (downloaded by timm on first use)."""
-    weights: Path | None = None
-    """Start the backbone from this file instead (.safetensors, timm's keys)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(self.channels >= 1, f"model.channels is {self.channels}; it must be at least 1")
-        _require(not (self.pretrained and self.weights), "give model.pretrained or model.weights, not both")
 
 
 @dataclass(frozen=True)
-class Data:
-    """What is trained on, and how its pictures are augmented."""
+class Detector(Body):
+    """The detector: the body's last map goes through the block into a feature pyramid, then Faster or Mask R-CNN."""
+
+    masks: bool = False
+    """Predict a mask for each object as well (Mask R-CNN)."""
+    norm: Literal["frozen", "batch"] = "frozen"
+    """The backbone's batch norms: as they were pretrained, or trained (synchronised over GPUs)."""
+    strides: tuple[int, ...] = (4, 8, 16, 32)
+    """The pyramid's levels, in pixels of the picture; without 4 it is several times cheaper, and blind to the smallest."""
+    fpn_channels: int = 256
+    """Width of the pyramid."""
+    head_channels: int = 1024
+    """Width of the layers that look at one box."""
+    anchors: tuple[int, ...] | None = None
+    """Side of the boxes that each level starts from, in pixels; one more than strides, for the last one shrunk by 2.
+    Left out, 8 times the stride."""
+    proposals: int = 1000
+    """Boxes that the first stage hands to the second for each picture; in training twice as many ..."""
+    samples: int = 512
+    """... of which it trains on this many."""
+    short: tuple[int, ...] = (800,)
+    """The picture's short side in pixels; training takes any of them by chance, evaluation the last."""
+    longest: int = 1333
+    """No side is longer than this."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("fpn_channels", "head_channels", "proposals", "samples", "longest"):
+            _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}; it must be at least 1")
+        for name, values in (("strides", self.strides), ("anchors", self.anchors or (1,)), ("short", self.short)):
+            _require(len(values) > 0 and min(values) >= 1, f"model.{name} is {values}; it must be numbers above 0")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is trained on, whatever the task."""
 
     name: str = "synthetic"
-    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
     root: Path | None = None
-    """The data set's folder (none for synthetic)."""
+    """The data set's folder (none for one that is drawn)."""
     train_split: str = "train"
     val_split: str = "val"
-    crop: tuple[int, int] = (512, 512)
-    """Height and width of a training crop, in pixels."""
-    scale: tuple[float, float] = (0.5, 2.0)
-    """Smallest and largest random resize."""
     flip: float = 0.5
     """Chance of a mirrored picture."""
     jitter: float = 0.0
     """Strength of brightness, contrast and saturation changes, 0 to 1."""
     workers: int = 2
     """Loading processes for each device."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.flip <= 1, f"data.flip is {self.flip}; it is a chance between 0 and 1")
+        _require(0 <= self.jitter <= 1, f"data.jitter is {self.jitter}; it must lie between 0 and 1")
+        _require(self.workers >= 0, f"data.workers is {self.workers}; it must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Data(Pictures):
+    """Pictures with label maps, and how they are augmented."""
+
+    name: str = "synthetic"
+    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
+    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
+    crop: tuple[int, int] = (512, 512)
+    """Height and width of a training crop, in pixels."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    """Smallest and largest random resize."""
     drawn_size: tuple[int, int] = (128, 256)
     """Height and width of the pictures that synthetic draws."""
     drawn_classes: int = 8
     """Classes that synthetic draws."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(min(self.crop) >= 32, f"data.crop is {self.crop}; both sides must be at least 32 pixels")
         low, high = self.scale
         _require(0 < low <= high, f"data.scale is {self.scale}; it must be two positive numbers, the smaller first")
-        _require(0 <= self.flip <= 1, f"data.flip is {self.flip}; it is a chance between 0 and 1")
-        _require(0 <= self.jitter <= 1, f"data.jitter is {self.jitter}; it must lie between 0 and 1")
-        _require(self.workers >= 0, f"data.workers is {self.workers}; it must be 0 or more")
         _require(min(self.drawn_size) >= 8, f"data.drawn_size is {self.drawn_size}; both sides must be at least 8")
         _require(2 <= self.drawn_classes <= 253, f"data.drawn_classes is {self.drawn_classes}; it must be 2 to 253")
+
+
+@dataclass(frozen=True)
+class Boxes(Pictures):
+    """Pictures with objects."""
+
+    name: str = "shapes"
+    """coco, coco_folder, shapes, voc0712 or voc_folder."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +174,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class Optim:
-    """SGD with the poly schedule: ``lr * (1 - step / steps) ** power``."""
+    """SGD; the rate falls by the poly rule, ``lr * (1 - step / steps) ** power``, or in drops to a tenth."""
 
     lr: float = 0.01
+    schedule: Literal["poly", "drops"] = "poly"
+    drops: tuple[float, ...] = (2 / 3, 11 / 12)
+    """With drops: the shares of the run after which the rate falls to a tenth."""
     head_lr: float = 1.0
     """The learning rate of everything but the backbone, as a multiple of ``lr``."""
     momentum: float = 0.9
@@ -135,12 +199,30 @@ class Optim:
 
 
 @dataclass(frozen=True)
-class Train:
-    """One training run, whole."""
+class Phase:
+    """A later part of a run: it begins with the weights of the part before; what is named here is different in it."""
 
-    model: Model = field(default_factory=Model)
-    data: Data = field(default_factory=Data)
-    loss: Loss = field(default_factory=Loss)
+    name: str
+    data: str | None = None
+    """Another data set of the same classes ..."""
+    root: Path | None = None
+    """... and the folder that it lies in."""
+    train_split: str | None = None
+    crop: tuple[int, int] | None = None
+    batch: int | None = None
+    steps: int | None = None
+    lr: float | None = None
+    frozen_norm: bool | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training run, whole, whatever the task."""
+
+    task: ClassVar[str]
+
+    model: Body = field(default_factory=Body)
+    data: Pictures = field(default_factory=Pictures)
     optim: Optim = field(default_factory=Optim)
     steps: int = 50_000
     """Optimizer steps."""
@@ -148,6 +230,10 @@ class Train:
     """Pictures in a step, over all devices; what does not fit at once is accumulated."""
     micro_batch: int = 0
     """Pictures on a device at once; 0 takes batch / devices."""
+    init: Path | None = None
+    """Start from all weights of this checkpoint: best.safetensors or last.pt of a run of the same network and classes."""
+    frozen_norm: bool = False
+    """Batch norms keep the statistics and weights that the run starts with."""
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
@@ -171,23 +257,52 @@ class Train:
             _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must be 0 or more")
 
 
+@dataclass(frozen=True)
+class Train(Settings):
+    """A run of semantic segmentation."""
+
+    task: ClassVar[str] = "segment"
+
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    loss: Loss = field(default_factory=Loss)
+    then: tuple[Phase, ...] = ()
+    """Later parts of the run (coarse data, other data, fine data again)."""
+
+
+@dataclass(frozen=True)
+class Detect(Settings):
+    """A run of object detection or instance segmentation."""
+
+    task: ClassVar[str] = "detect"
+
+    model: Detector = field(default_factory=Detector)
+    data: Boxes = field(default_factory=Boxes)
+
+
+RUNS: dict[str, type[Settings]] = {each.task: each for each in (Train, Detect)}
+
+
 def _require(right: bool, sentence: str) -> None:
     if not right:
         raise UserError(sentence)
 
 
-def to_json(config: Any) -> str:
-    """Write a config dataclass as JSON (paths as text)."""
-    return json.dumps(asdict(config), indent=2, default=str)
+def to_json(settings: Settings) -> str:
+    """Write the settings of a run as JSON (paths as text)."""
+    return json.dumps({"task": settings.task, **asdict(settings)}, indent=2, default=str)
 
 
-def from_json(kind: type[T], text: str, where: str = "config") -> T:
+def from_json(text: str, where: str = "config") -> Settings:
     """Read what :func:`to_json` wrote; an unknown key or a value of another type is a :class:`UserError`."""
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{where} is not JSON: {error}") from None
-    return from_dict(kind, values, where)
+    if not isinstance(values, dict):
+        raise UserError(f"{where} should hold named settings, found {type(values).__name__}")
+    task = values.pop("task", Train.task)  # runs of before there was another task don't name it
+    return from_dict(lookup(RUNS, task, f"task in {where}"), values, where)
 
 
 def from_dict(kind: type[T], values: Any, where: str = "config") -> T:
@@ -206,6 +321,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value, where)
     origin = get_origin(hint)
+    if origin is tuple and get_args(hint)[-1] is Ellipsis and isinstance(value, list):
+        return tuple(_value(get_args(hint)[0], item, where) for item in value)
     if origin is tuple and isinstance(value, list) and len(value) == len(get_args(hint)):
         return tuple(_value(each, item, where) for each, item in zip(get_args(hint), value, strict=True))
     if origin in (Union, types.UnionType):  # only "X | None" occurs

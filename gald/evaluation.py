@@ -7,53 +7,50 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchmetrics import Metric, MetricCollection
 
-from gald.data import transforms
-from gald.data.pairs import Pairs, Sample
 from gald.progress import track
 from gald.stopping import leave_interrupts_to_the_parent
 
 
-class Ready(Dataset[Sample]):
-    """Pairs as tensors, without augmentation."""
+class Ready(Dataset[Any]):
+    """The samples of a data set as the network takes them, without augmentation."""
 
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs, self.transform = pairs, transforms.evaluate()
+    def __init__(self, data: Dataset[Any], transform: Callable[[Any], Any]) -> None:
+        self.data, self.transform = data, transform
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        length: int = len(self.data)  # type: ignore[arg-type]  # torch's Dataset promises no length, ours have one
+        return length
 
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.pairs[index])
+    def __getitem__(self, index: int) -> Any:
+        return self.transform(self.data[index])
 
 
 @torch.inference_mode()
 def measure(
-    predict: Callable[[Tensor], Tensor],
-    pairs: Pairs,
+    answer: Callable[[Any], tuple[Any, Any]],
+    samples: Ready,
     metrics: Metric | MetricCollection,
     fabric: Fabric,
     *,
     workers: int = 0,
     what: str = "evaluate",
-    each: Callable[[str, Tensor, Tensor], None] | None = None,
+    each: Callable[[str, Any, Any], None] | None = None,
 ) -> dict[str, float]:
-    """Run ``predict`` (images (1, 3, H, W) uint8 -> logits (1, K, H, W)) over pairs; return what the metrics say.
+    """Run ``answer`` (sample -> prediction and truth, as the metrics take them) over samples; what the metrics say.
 
-    Process r of R takes pictures r, r + R, ...: none is padded or counted twice. ``each`` is called with name,
-    prediction (H, W) and truth (H, W) of every picture.
+    Process r of R takes samples r, r + R, ...: none is padded or counted twice. ``each`` is called with name,
+    prediction and truth of every picture.
     """
-    mine = Subset(Ready(pairs), range(fabric.global_rank, len(pairs), fabric.world_size))
+    mine = Subset(samples, range(fabric.global_rank, len(samples), fabric.world_size))
     quiet = leave_interrupts_to_the_parent if workers else None
-    loader: Any = DataLoader(mine, batch_size=1, num_workers=workers, worker_init_fn=quiet)
-    for batch in track(loader, what, len(mine), shown=bool(fabric.is_global_zero)):
+    loader: Any = DataLoader(mine, batch_size=None, num_workers=workers, worker_init_fn=quiet)
+    for sample in track(loader, what, len(mine), shown=bool(fabric.is_global_zero)):
         with fabric.autocast():
-            logits = predict(batch["image"].to(fabric.device))
-        prediction, target = logits.argmax(1), batch["mask"].to(fabric.device)
-        metrics.update(prediction, target)
+            prediction, truth = answer(fabric.to_device(sample))
+        metrics.update(prediction, truth)
         if each is not None:
-            each(batch["name"][0], prediction[0].cpu(), target[0].cpu())
+            each(sample["name"], prediction, truth)
     return {key: float(value) for key, value in metrics.compute().items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import resource
+import sys
 from typing import Any
 
 import torch
@@ -44,3 +46,11 @@ def describe(device: torch.device) -> str:
     """Versions, device and threads, for the head of a log: ``torch 2.11.0 on cpu, 2 threads (x86_64)``."""
     on = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return f"torch {torch.__version__} on {on}, {torch.get_num_threads()} threads ({platform.machine()})"
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory so far in GB: the device's, or this process's on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes here
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

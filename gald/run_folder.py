@@ -16,14 +16,15 @@ from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from torch.utils.tensorboard import SummaryWriter
 
-from gald.config import Train, to_json
+from gald import checkpoint
+from gald.config import Settings, from_json, to_json
 from gald.errors import UserError
 from gald.files import write_whole
 from gald.together import first_alone
 
 # Settings that say where and how fast a run goes, or how it began, not what its next step computes.
 FREE = {"log_every", "val_every", "save_every", "accelerator", "compile"}
-FREE |= {"data.root", "data.workers", "model.pretrained", "model.weights"}
+FREE |= {"init", "data.root", "then.root", "data.workers", "model.pretrained", "model.weights"}
 
 
 @contextmanager
@@ -58,6 +59,22 @@ def check_folder(out: Path, resume: bool) -> None:
         raise UserError(f"{out} holds no last.pt to resume from; leave out --resume to begin a run there")
 
 
+def keep_plan(out: Path, settings: Settings, resume: bool) -> None:
+    """Write config.json of a run of several parts; one that goes on must be as it was planned."""
+    plan = out / "config.json"
+    if resume and plan.is_file():
+        different = changed(from_json(plan.read_text(), str(plan)), settings)
+        if different:
+            raise UserError(f"{plan} has other settings ({'; '.join(different[:4])}); use the same, or another --out")
+    else:
+        write_whole(plan, to_json(settings).encode())
+
+
+def finished(folder: Path, steps: int) -> bool:
+    """Whether a part of a run has taken its last step."""
+    return (folder / "last.pt").is_file() and checkpoint.load(folder / "last.pt").step >= steps
+
+
 def changed(before: Any, now: Any, where: str = "") -> list[str]:
     """The settings that differ, in words, but for those of :data:`FREE`."""
     found = []
@@ -65,6 +82,8 @@ def changed(before: Any, now: Any, where: str = "") -> list[str]:
         name, old, new = where + each.name, getattr(before, each.name), getattr(now, each.name)
         if hasattr(old, "__dataclass_fields__"):
             found += changed(old, new, f"{name}.")
+        elif name == "then" and len(old) == len(new):
+            found += [line for pair in zip(old, new, strict=True) for line in changed(*pair, "then.")]
         elif old != new and name not in FREE:
             found.append(f"{name} was {old}, is {new}")
     return found
@@ -73,7 +92,7 @@ def changed(before: Any, now: Any, where: str = "") -> list[str]:
 class Log:
     """config.json, metrics.jsonl and TensorBoard. A disk that is full costs lines, never the run."""
 
-    def __init__(self, out: Path, config: Train, step: int, machine: str) -> None:
+    def __init__(self, out: Path, config: Settings, step: int, machine: str) -> None:
         self.path, self.begun, self.well = out / "metrics.jsonl", time.time(), True
         write_whole(out / "config.json", to_json(config).encode())
         self._forget_after(step)

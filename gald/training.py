@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-import resource
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +20,12 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from gald import checkpoint, machine
-from gald.config import Train
-from gald.data.pairs import Pairs
+from gald.config import Settings
 from gald.data.stream import Stream, mix, positions, share
 from gald.errors import UserError
 from gald.evaluation import measure
@@ -42,14 +40,14 @@ from gald.together import everyone, first_alone, launched, together
 class Run:
     """A run in progress: what a checkpoint must hold, and the tools of the loop."""
 
-    config: Train
+    config: Settings
     out: Path
     fabric: Fabric
     task: ModuleType
     model: Any
     optimizer: Any
-    train_pairs: Pairs
-    val_pairs: Pairs
+    train_data: Any
+    val_data: Any
     step: int = 0
     best: float = -math.inf
 
@@ -61,7 +59,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call of :func:`fit` ended: at the last step, or stopped before it; ``best`` is the highest val mIoU."""
+    """How a call of :func:`fit` ended: at the last step, or stopped before it; ``best`` is the highest val score."""
 
     step: int
     steps: int
@@ -69,23 +67,42 @@ class Ended:
     first: bool
 
 
-def fit(task: ModuleType, config: Train, out: Path, *, resume: bool = False) -> Ended:
+def fit(task: ModuleType, config: Settings, out: Path, *, resume: bool = False, notes: Sequence[str] = ()) -> Ended:
     """Train ``task`` as ``config`` says, into the folder ``out``.
 
     Writes config.json, metrics.jsonl, TensorBoard events, last.pt and best.safetensors.
-    ``resume`` goes on from last.pt.
+    ``resume`` goes on from last.pt. ``notes`` are said once, before the first step.
     """
-    share(config.batch, config.devices * config.nodes, config.micro_batch)
     fabric = processes(config)
-    with launched(fabric), stoppable() as stop, claimed(out, fabric):
+    with launched(fabric), stoppable() as stop:
+        return fit_here(task, config, out, fabric, stop, resume=resume, notes=notes)
+
+
+def fit_here(
+    task: ModuleType,
+    config: Settings,
+    out: Path,
+    fabric: Fabric,
+    stop: Callable[[], bool],
+    *,
+    resume: bool = False,
+    notes: Sequence[str] = (),
+) -> Ended:
+    """:func:`fit` on processes that are there already, until ``stop`` says so: parts of a run share both."""
+    micro, turns = share(config.batch, fabric.world_size, config.micro_batch)
+    if turns > 1:
+        notes = [*notes, f"{turns} turns of {micro} pictures a step: batch norm and OHEM see {micro} at a time"]
+    with claimed(out, fabric):
         together(fabric, lambda: check_folder(out, resume))
         saved = together(fabric, lambda: resumable(config, out)) if resume else None
         run = prepare(task, config, out, fabric, saved)
+        if run.first:
+            print("\n".join(notes), end="\n" if notes else "", flush=True)
         loop(run, stop)
         return Ended(run.step, config.steps, run.best, run.first)
 
 
-def processes(config: Train) -> Fabric:
+def processes(config: Settings) -> Fabric:
     """Where the run takes place, not started yet."""
     # The running statistics are averaged when they are needed, not overwritten by rank 0's before every forward.
     known = inspect.signature(DistributedDataParallel).parameters
@@ -94,7 +111,7 @@ def processes(config: Train) -> Fabric:
     return machine.fabric(config.accelerator, config.devices, config.nodes, config.precision, strategy)
 
 
-def resumable(config: Train, out: Path) -> checkpoint.Checkpoint:
+def resumable(config: Settings, out: Path) -> checkpoint.Checkpoint:
     """The checkpoint to go on from; settings that would make it another run are refused."""
     path = out / "last.pt"
     saved = checkpoint.load(path)
@@ -109,17 +126,18 @@ def resumable(config: Train, out: Path) -> checkpoint.Checkpoint:
 
 
 def prepare(
-    task: ModuleType, config: Train, out: Path, fabric: Fabric, saved: checkpoint.Checkpoint | None = None
+    task: ModuleType, config: Settings, out: Path, fabric: Fabric, saved: checkpoint.Checkpoint | None = None
 ) -> Run:
     """Data, network and optimizer; the initial weights follow from the seed, or from what was saved."""
-    train_pairs, val_pairs, network = together(fabric, lambda: build(task, config, fabric, saved))
+    train_data, val_data, network = together(fabric, lambda: build(task, config, fabric, saved))
     optimizer = torch.optim.SGD(
-        groups(network, config), momentum=config.optim.momentum, weight_decay=config.optim.weight_decay
+        groups(network, config, task.BACKBONE), momentum=config.optim.momentum, weight_decay=config.optim.weight_decay
     )
     if config.compile:
         network = torch.compile(network)  # type: ignore[assignment]  # a module all the same
     model, optimizer = fabric.setup(network, optimizer)
-    run = Run(config, out, fabric, task, model, optimizer, train_pairs, val_pairs)
+    run = Run(config, out, fabric, task, model, optimizer, train_data, val_data)
+    learn(run)
     if saved is not None and saved.optimizer is not None:
         run.optimizer.load_state_dict(saved.optimizer)
         run.step, run.best = saved.step, saved.best
@@ -127,17 +145,20 @@ def prepare(
 
 
 def build(
-    task: ModuleType, config: Train, fabric: Fabric, saved: checkpoint.Checkpoint | None
-) -> tuple[Pairs, Pairs, nn.Module]:
+    task: ModuleType, config: Settings, fabric: Fabric, saved: checkpoint.Checkpoint | None
+) -> tuple[Any, Any, nn.Module]:
     """All that may meet a user's mistake, and needs no other process."""
-    train_pairs = task.data(config.data, config.data.train_split)
-    val_pairs = task.data(config.data, config.data.val_split)
+    train_data = task.data(config, config.data.train_split)
+    val_data = task.data(config, config.data.val_split)
     torch.manual_seed(config.seed)
     # a run that goes on has all its weights: what it began from may be gone by now
-    settings = config.model if saved is None else replace(config.model, pretrained=False, weights=None)
-    network: nn.Module = task.model(settings, len(train_pairs.labels))
-    if saved is not None:
-        checkpoint.load_weights(network, saved.weights, "last.pt")
+    begin = saved or (checkpoint.load(config.init) if config.init else None)
+    settings = config.model if begin is None else replace(config.model, pretrained=False, weights=None)
+    network: nn.Module = task.model(settings, len(train_data.labels))
+    if begin is not None:
+        source = Path("last.pt") if saved else config.init or Path()
+        checkpoint.check_classes(begin, train_data.labels, source)
+        checkpoint.load_weights(network, begin.weights, str(source))
     if config.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if config.precision == "bf16-mixed" and fabric.device.type == "cpu":
@@ -145,29 +166,48 @@ def build(
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         # torch's own would drop the activations inside timm's norms
         network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    return train_pairs, val_pairs, network
+    if config.frozen_norm:
+        for norm in norms(network):
+            norm.requires_grad_(False)
+    return train_data, val_data, network
 
 
-def groups(network: nn.Module, config: Train) -> list[dict[str, Any]]:
-    """Two parameter groups, backbone and the rest; ``scale`` multiplies the schedule's rate."""
-    backbone = [p for name, p in network.named_parameters() if name.startswith("backbone.")]
-    rest = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]
+def norms(network: nn.Module) -> list[nn.Module]:
+    """Its batch norms."""
+    return [each for each in network.modules() if isinstance(each, _BatchNorm)]
+
+
+def learn(run: Run) -> None:
+    """Training mode; with ``frozen_norm`` the batch norms stay as they are."""
+    run.model.train()
+    if run.config.frozen_norm:
+        for norm in norms(run.model):
+            norm.eval()
+
+
+def groups(network: nn.Module, config: Settings, prefix: str) -> list[dict[str, Any]]:
+    """Two parameter groups, the backbone (by the prefix of its names) and the rest; ``scale`` multiplies the rate."""
+    learned = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    backbone = [p for name, p in learned.items() if name.startswith(prefix)]
+    rest = [p for name, p in learned.items() if not name.startswith(prefix)]
     return [
         {"params": backbone, "lr": config.optim.lr, "scale": 1.0},
         {"params": rest, "lr": config.optim.lr, "scale": config.optim.head_lr},
     ]
 
 
-def learning_rate(config: Train, step: int) -> float:
-    """The poly schedule, after a linear warm-up."""
-    warm = min(1.0, (step + 1) / config.optim.warmup) if config.optim.warmup else 1.0
-    return float(config.optim.lr * warm * (1 - step / config.steps) ** config.optim.power)
+def learning_rate(config: Settings, step: int) -> float:
+    """The poly schedule, or drops to a tenth, after a linear warm-up."""
+    optim, done = config.optim, step / config.steps
+    warm = min(1.0, (step + 1) / optim.warmup) if optim.warmup else 1.0
+    falls = 0.1 ** sum(done >= each for each in optim.drops) if optim.schedule == "drops" else (1 - done) ** optim.power
+    return float(optim.lr * warm * falls)
 
 
 def loop(run: Run, stop: Callable[[], bool]) -> None:
     """The loop: step, log, save, validate; ends at the last step, or earlier where a stop is wished."""
     config, fabric = run.config, run.fabric
-    loss_of = together(fabric, lambda: run.task.losses(config.loss, run.train_pairs, shown=run.first))
+    loss_of = together(fabric, lambda: run.task.losses(config, run.train_data, shown=run.first))
     log = first_alone(fabric, lambda: Log(run.out, config, run.step, machine.describe(fabric.device)))
     bar = Bar("train", config.steps, start=run.step, unit="images", per_step=config.batch, shown=run.first)
     with bar, closing(loader(run)) as batches:
@@ -176,9 +216,13 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
         while run.step < config.steps and not any(everyone(fabric, stop())):
             turns = together(fabric, lambda: next(batches))
             means = step(run, turns, loss_of)
-            bar.advance(f"loss {means['loss']:.3f} lr {means['lr']:.4f} {memory(fabric):.1f} GB")
+            bar.advance(f"loss {means['loss']:.3f} lr {means['lr']:.4f} {machine.peak_memory(fabric.device):.1f} GB")
             if log and (run.step % config.log_every == 0 or run.step == config.steps):
-                log.write("train", run.step, {**means, "images_per_second": bar.rate, "memory_gb": memory(fabric)})
+                log.write(
+                    "train",
+                    run.step,
+                    {**means, "images_per_second": bar.rate, "memory_gb": machine.peak_memory(fabric.device)},
+                )
             if due(run) or run.step % config.save_every == 0:
                 keep_last(run, turns, loss_of)
             if due(run):
@@ -187,7 +231,7 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
             keep_last(run)
 
 
-def step(run: Run, turns: list[dict[str, Any]], loss_of: Callable[..., dict[str, Tensor]]) -> dict[str, float]:
+def step(run: Run, turns: list[Any], loss_of: Callable[..., dict[str, Tensor]]) -> dict[str, float]:
     """Forward and backward over the micro-batches, one step of the optimizer; loss terms, gradient norm and rate."""
     config, fabric = run.config, run.fabric
     rate = learning_rate(config, run.step)
@@ -197,7 +241,7 @@ def step(run: Run, turns: list[dict[str, Any]], loss_of: Callable[..., dict[str,
     for micro, batch in enumerate(turns):
         torch.manual_seed(mix(config.seed, run.step, micro, fabric.global_rank))  # for dropout
         with fabric.no_backward_sync(run.model, enabled=micro < len(turns) - 1):
-            terms = loss_of(run.model(images_of(batch, config)), batch)
+            terms = loss_of(run.model, batch)
             fabric.backward(terms["loss"] / len(turns))
         losses = {key: losses.get(key, 0) + value.detach() / len(turns) for key, value in terms.items()}
     norm: Any = fabric.clip_gradients(
@@ -212,13 +256,13 @@ def step(run: Run, turns: list[dict[str, Any]], loss_of: Callable[..., dict[str,
     return {**means, "lr": rate}
 
 
-def loader(run: Run) -> Generator[list[dict[str, Any]]]:
+def loader(run: Run) -> Generator[list[Any]]:
     """The micro-batches of each step to come, for this process.
 
     To be closed: that ends the loading processes, which take no signal but their parent's word.
     """
     config, fabric = run.config, run.fabric
-    stream = Stream(run.train_pairs, run.task.augmentation(config.data), config.seed)
+    stream = Stream(run.train_data, run.task.augmentation(config), config.seed)
     micro, turns = share(config.batch, fabric.world_size, config.micro_batch)
     sampler = positions(run.step, config.steps, config.batch, fabric.global_rank, fabric.world_size, micro)
     workers = config.data.workers
@@ -227,6 +271,7 @@ def loader(run: Run) -> Generator[list[dict[str, Any]]]:
             stream,
             batch_sampler=sampler,  # type: ignore[arg-type]  # any sequence of index sequences will do
             num_workers=workers,
+            collate_fn=run.task.collate,
             pin_memory=fabric.device.type == "cuda",
             worker_init_fn=leave_signals_to_the_parent if workers else None,
         )
@@ -239,12 +284,6 @@ def loader(run: Run) -> Generator[list[dict[str, Any]]]:
             batches._shutdown_workers()  # torch has no public word for it, and Python's own, SIGTERM, is not heard
 
 
-def images_of(batch: dict[str, Any], config: Train) -> Tensor:
-    """The batch's pictures in the memory format of the run."""
-    images: Tensor = batch["image"]
-    return images.contiguous(memory_format=torch.channels_last) if config.channels_last else images
-
-
 def averaged(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
     """The values' means over the processes, in one message."""
     numbers = torch.stack([value.float() for value in values.values()])
@@ -253,12 +292,12 @@ def averaged(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, numbers.tolist(), strict=True))
 
 
-def check_finite(run: Run, means: dict[str, float], own: float, turns: list[dict[str, Any]]) -> None:
+def check_finite(run: Run, means: dict[str, float], own: float, turns: list[Any]) -> None:
     """Stop before a NaN reaches the weights; name the step, and the pictures of the processes that met it."""
     wrong = [name for name, value in means.items() if not math.isfinite(value)]
     if not wrong:
         return
-    names = [name for batch in turns for name in batch["name"]]
+    names = [name for batch in turns for name in run.task.names(batch)]
     met = everyone(run.fabric, [] if math.isfinite(own) else names) if "loss" in wrong else everyone(run.fabric, names)
     kept = run.out / "last.pt"
     sentence = (
@@ -279,11 +318,12 @@ def due(run: Run) -> bool:
 def check(run: Run, bar: Bar, log: Log | None) -> None:
     """Validate, say it, log it, and keep the weights if they are the best so far."""
     scores = validate(run)
-    bar.say(f"step {run.step}: val mIoU {100 * scores['miou']:.2f} %")
+    key, title = run.task.SCORE
+    bar.say(f"step {run.step}: val {title} {100 * scores[key]:.2f} %")
     if log:
         log.write("val", run.step, scores)
-    if not math.isfinite(run.best) or scores["miou"] >= run.best:
-        run.best = scores["miou"]
+    if not math.isfinite(run.best) or scores[key] >= run.best:
+        run.best = scores[key]
         first_alone(run.fabric, lambda: checkpoint.save(run.out / "best.safetensors", snapshot(run, optimizer=False)))
 
 
@@ -291,16 +331,17 @@ def validate(run: Run) -> dict[str, float]:
     """Scores on the validation split; the statistics of batch norm are averaged over the processes first."""
     average_buffers(run)
     run.model.eval()
-    predict = lambda images: run.model(images_of({"image": images}, run.config))["out"]  # noqa: E731
-    metric = run.task.metrics(run.val_pairs.labels).to(run.fabric.device)
-    scores = measure(predict, run.val_pairs, metric, run.fabric, workers=run.config.data.workers, what="validate")
-    run.model.train()
+    task, workers = run.task, run.config.data.workers
+    answer, samples = task.answers(run.model), task.samples(run.val_data)
+    metric = task.metrics(run.val_data.labels).to(run.fabric.device)
+    scores = measure(answer, samples, metric, run.fabric, workers=workers, what="validate")
+    learn(run)
     return scores
 
 
 def average_buffers(run: Run) -> None:
     """Give every process the mean of the running statistics (they differ where batch norm is not synchronised)."""
-    if run.fabric.world_size > 1:
+    if run.fabric.world_size > 1 and not run.config.frozen_norm:  # a mean of equals can be off by a rounding
         for buffer in run.model.module.buffers():
             if buffer.is_floating_point():
                 buffer.copy_(run.fabric.all_reduce(buffer, reduce_op="mean"))
@@ -309,26 +350,18 @@ def average_buffers(run: Run) -> None:
 def snapshot(run: Run, optimizer: bool) -> checkpoint.Checkpoint:
     """The run as it stands."""
     state = run.optimizer.state_dict() if optimizer else None
-    return checkpoint.Checkpoint(run.config, run.train_pairs.labels, run.step, run.best, run.model.state_dict(), state)
+    return checkpoint.Checkpoint(run.config, run.train_data.labels, run.step, run.best, run.model.state_dict(), state)
 
 
 def keep_last(
-    run: Run, turns: list[dict[str, Any]] | None = None, loss_of: Callable[..., dict[str, Tensor]] | None = None
+    run: Run, turns: list[Any] | None = None, loss_of: Callable[..., dict[str, Tensor]] | None = None
 ) -> None:
-    """Write last.pt, if the network still gives a finite loss on the batch that it has just learned."""
+    """Write last.pt, if the network is still sound on the batch that it has just learned."""
     average_buffers(run)
     if turns is not None and loss_of is not None:
         run.model.eval()
         with torch.no_grad():
-            own = float(loss_of(run.model(images_of(turns[-1], run.config)), turns[-1])["loss"])
-        run.model.train()
+            own = float(run.task.sound(run.model, turns[-1], loss_of))
+        learn(run)
         check_finite(run, averaged(run.fabric, {"loss": torch.tensor(own, device=run.fabric.device)}), own, turns[-1:])
     first_alone(run.fabric, lambda: checkpoint.save(run.out / "last.pt", snapshot(run, optimizer=True)))
-
-
-def memory(fabric: Fabric) -> float:
-    """Peak memory so far in GB: the device's, or the process's on a CPU."""
-    if fabric.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(fabric.device) / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes here
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import gald
 from gald import checkpoint
 from gald.config import Data, Model, Train
 from gald.data.pairs import Label
@@ -40,7 +41,7 @@ def test_round_trip(content: checkpoint.Checkpoint, tmp_path: Path, name: str) -
     assert (back.optimizer is not None) == (name == "last.pt")
 
     images = torch.randint(0, 256, (1, 3, 33, 47), dtype=torch.uint8)
-    network = segment.load(tmp_path / name)
+    network = gald.load(tmp_path / name)
     assert not network.training
     assert network(images)["out"].shape == (1, 2, 33, 47)
 
@@ -134,16 +135,16 @@ def test_weights_of_another_network_are_named(content: checkpoint.Checkpoint, tm
     wider = replace(content, config=replace(CONFIG, model=replace(CONFIG.model, channels=16)))
     checkpoint.save(tmp_path / "wider.pt", wider)
     with pytest.raises(UserError, match=r"wider\.pt is of another network: of \d+ weights, \d+ of another shape \("):
-        segment.load(tmp_path / "wider.pt")
+        gald.load(tmp_path / "wider.pt")
     official = replace(content, weights={k: v for k, v in gald_r50().state_dict().items() if "layer" in k})
     checkpoint.save(tmp_path / "official.pt", official)
     with pytest.raises(UserError, match=r"\d+ missing \(.*\d+ unknown \("):
-        segment.load(tmp_path / "official.pt")
+        gald.load(tmp_path / "official.pt")
 
 
 def test_a_class_count_that_does_not_fit(content: checkpoint.Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has 2 classes and the data set has 8"):
-        segment.check_classes(content, synthetic(), tmp_path / "best.safetensors")
+        checkpoint.check_classes(content, synthetic().labels, tmp_path / "best.safetensors")
 
 
 def test_a_folder_that_cannot_be_written(content: checkpoint.Checkpoint, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from gald.data.stream import Stream
 from gald.errors import UserError
 from gald.pictures import read_label
 from gald.run_folder import Log, changed
-from gald.tasks import segment
+from gald.tasks import load_model, segment
 from gald.together import launched
 from gald.training import fit, learning_rate
 
@@ -226,7 +226,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pictures_and_keeps_the_la
     kept = tmp_path / "run" / "last.pt"
     assert kept.is_file()
     images = torch.randint(0, 256, (1, 3, 32, 48), dtype=torch.uint8)
-    assert segment.load(kept)(images)["out"].isfinite().all()
+    assert load_model(kept)[0](images)["out"].isfinite().all()
 
 
 def test_a_run_is_not_written_over_and_nothing_is_not_resumed(root: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class Where:
 
     name: str | None = None
     """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
+    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012;
+    for a detector coco, coco_folder, shapes, voc0712 or voc_folder."""
     root: Path | None = None
     """The data set's folder."""
 
@@ -37,14 +38,18 @@ def evaluate(
     devices: int = 1,
     workers: int = 2,
 ) -> None:
-    """Measure a checkpoint: IoU per class, Boundary IoU, boundary F-score, IoU by object size.
+    """Measure a checkpoint on a data set.
+
+    A segmentation network: IoU per class, Boundary IoU, boundary F-score, IoU by object size. A detector: VOC's AP,
+    COCO's AP by size, of masks and their boundaries too if it gives masks.
 
     Args:
         checkpoint: best.safetensors or last.pt of a run.
         data: the data set.
         split: which part of it; the run's validation split if left out.
         out: where the numbers go as JSON; beside the checkpoint if left out.
-        tile: height and width of sliding-window tiles; the whole picture at once if left out.
+        tile: height and width of sliding-window tiles; the whole picture at once if left out (segmentation only, as
+            are overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
         flip: also look at the mirrored picture.
@@ -54,44 +59,43 @@ def evaluate(
         workers: loading processes for each device.
     """
     from gald import machine
+    from gald.checkpoint import check_classes
     from gald.errors import UserError
     from gald.evaluation import measure
     from gald.files import check_writable
-    from gald.inference import compose
-    from gald.metrics import segmentation_metrics
-    from gald.tasks import segment
+    from gald.tasks import TASKS, load_model
     from gald.together import launched
 
     if workers < 0:
         raise UserError(f"workers is {workers}; it must be 0 or more")
     fabric = machine.fabric(accelerator, devices, precision=precision)
-    network, content = segment.load_model(checkpoint)
-    trained_on = content.config.data
-    settings = replace(trained_on, name=data.name or trained_on.name, root=data.root or trained_on.root)
-    split = split or settings.val_split
-    pairs = segment.data(settings, split)
-    segment.check_classes(content, pairs, checkpoint)
-    out = out or checkpoint.with_name(f"{checkpoint.stem}-{settings.name}-{split}.json")
+    network, content = load_model(checkpoint)
+    run, task = content.config, TASKS[content.config.task]
+    run = replace(run, data=replace(run.data, name=data.name or run.data.name, root=data.root or run.data.root))
+    split = split or run.data.val_split
+    examples = task.data(run, split)
+    check_classes(content, examples.labels, checkpoint)
+    out = out or checkpoint.with_name(f"{checkpoint.stem}-{run.data.name}-{split}.json")
     check_writable(out)
 
-    names = [label.name for label in pairs.labels]
     with launched(fabric):
         # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
-        predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
-        metrics = segmentation_metrics(len(names), names).to(fabric.device)
-        scores = measure(predict, pairs, metrics, fabric, workers=workers)
-        if scores["miou"] != scores["miou"]:
-            raise UserError(f"no pixel of {settings.name}'s split {split!r} has a label: there is nothing to measure")
+        views = {"tile": tile, "overlap": overlap, "scales": scales, "flip": flip}
+        answer = task.answers(task.views(network.to(fabric.device), **views))
+        metrics = task.all_metrics(examples).to(fabric.device)
+        scores = measure(answer, task.samples(examples), metrics, fabric, workers=workers)
+        if scores[task.SCORE[0]] != scores[task.SCORE[0]]:
+            raise UserError(f"nothing in {run.data.name}'s split {split!r} has a label: there is nothing to measure")
         about = {
-            "checkpoint": str(checkpoint), "step": content.step, "data": settings.name, "split": split,
-            "pictures": len(pairs), "tile": tile, "overlap": overlap, "scales": scales, "flip": flip,
-            "precision": precision, "machine": machine.describe(fabric.device),
+            "checkpoint": str(checkpoint), "step": content.step, "data": run.data.name, "split": split,
+            "pictures": len(examples), **views, "precision": precision,
+            "peak_memory_gb": round(machine.peak_memory(fabric.device), 2), "machine": machine.describe(fabric.device),
         }  # fmt: skip
         if fabric.is_global_zero:
-            report(scores, names, about, out)
+            report(scores, task.table(scores, examples), about, out)
 
 
-def report(scores: dict[str, float], names: list[str], about: dict[str, Any], out: Path) -> None:
+def report(scores: dict[str, float], sheet: Table, about: dict[str, Any], out: Path) -> None:
     """The table on the screen, the numbers as JSON in ``out``."""
     import json
     import sys
@@ -100,43 +104,15 @@ def report(scores: dict[str, float], names: list[str], about: dict[str, Any], ou
 
     from gald.files import write_whole
 
-    title = f"{about['data']} {about['split']}, {about['pictures']} pictures"
-    Console(width=None if sys.stdout.isatty() else 120).print(table(scores, names, title))
+    sheet.title = f"{about['data']} {about['split']}, {about['pictures']} pictures; {sheet.title}"
+    Console(width=None if sys.stdout.isatty() else 130).print(sheet)
     numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
     write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
-    print(f"numbers: {out}")
-
-
-COLUMNS = {
-    "IoU": "iou/{}",
-    "Boundary IoU": "boundary_iou/{}",
-    "F 3 px": "boundary_f/3px/{}",
-    "F 5 px": "boundary_f/5px/{}",
-    "F 9 px": "boundary_f/9px/{}",
-    "F 12 px": "boundary_f/12px/{}",
-    "IoU small": "iou_small/{}",
-    "medium": "iou_medium/{}",
-    "large": "iou_large/{}",
-}
-MEANS = ("miou", "boundary_iou", "boundary_f/3px", "boundary_f/5px", "boundary_f/9px", "boundary_f/12px",
-         "iou_small", "iou_medium", "iou_large")  # fmt: skip
+    print(f"peak memory: {about['peak_memory_gb']} GB\nnumbers: {out}")
 
 
 def table(scores: dict[str, float], names: list[str], title: str) -> Table:
-    """One row a class, the mean last; percent, n/a where a class does not occur."""
-    from rich.table import Table
+    from gald.metrics import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS
+    from gald.report import class_table
 
-    sheet = Table(title=f"{title}; pixel accuracy {percent(scores['pixel_accuracy'])} %")
-    sheet.add_column("class")
-    for column in COLUMNS:
-        sheet.add_column(column, justify="right")
-    for name in names:
-        sheet.add_row(name, *(percent(scores[key.format(name)]) for key in COLUMNS.values()))
-    sheet.add_section()
-    sheet.add_row("mean", *(percent(scores[key]) for key in MEANS), style="bold")
-    return sheet
-
-
-def percent(value: float) -> str:
-    """One decimal, or n/a."""
-    return "n/a" if value != value else f"{100 * value:.1f}"
+    return class_table(scores, names, title, SEGMENTATION_COLUMNS, SEGMENTATION_MEANS)

@@ -123,6 +123,7 @@ def _trained(path: Path, image: Tensor, place: tuple[int, int]) -> tuple[Scene, 
     """The network's block, and the features that it gets on this picture."""
     import torch
 
+    from gald.config import Train
     from gald.tasks.segment import load_model
 
     network, content = load_model(path)
@@ -131,6 +132,7 @@ def _trained(path: Path, image: Tensor, place: tuple[int, int]) -> tuple[Scene, 
     with torch.no_grad():
         network(image[None])
     handle.remove()
+    assert isinstance(content.config, Train)
     stride = content.config.model.output_stride  # sample i lies on the same place of its cell in every picture
     row, column = (min(each // stride, side - 1) for each, side in zip(place, caught[0].shape[1:], strict=True))
     settings = content.config.model

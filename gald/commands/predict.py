@@ -1,22 +1,18 @@
-"""``gald predict``: segment pictures, folders of pictures, patterns."""
+"""``gald predict``: segment pictures or find their objects; files, folders, patterns."""
 
 from __future__ import annotations
 
 import glob
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from gald.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
-
-    from gald.data.pairs import Label
 
 
 def predict(
@@ -27,67 +23,62 @@ def predict(
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    score: float = 0.5,
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
-    """Segment pictures: OUT/labels/NAME.png in the data set's ids, OUT/overlays/NAME.jpg in its colours with a legend.
+    """Segment pictures, or find their objects, as the checkpoint's network does.
 
-    A picture that can't be read is named at the end, and the exit code is 1; the others are done.
+    A segmentation network gives OUT/labels/NAME.png in the data set's ids and OUT/overlays/NAME.jpg in its colours with
+    a legend. A detector gives OUT/overlays/NAME.jpg with boxes, names, scores and masks, and OUT/objects.json in COCO's
+    format. A picture that can't be read is named at the end, and the exit code is 1; the others are done.
 
     Args:
         pictures: files, folders (searched through), or patterns such as 'photos/*.jpg'.
         checkpoint: best.safetensors or last.pt of a run.
-        out: the folder for labels/ and overlays/.
-        tile: height and width of sliding-window tiles, for pictures too large for the memory.
+        out: the folder for what is written.
+        tile: height and width of sliding-window tiles, for pictures too large for the memory (segmentation only, as are
+            overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
         flip: also look at the mirrored picture.
+        score: objects at least this sure are drawn, 0 to 1; objects.json holds the others, too.
         precision: of the network.
         accelerator: where it runs.
     """
     import torch
 
     from gald import machine
-    from gald.inference import compose
+    from gald.pictures import read_image
     from gald.progress import track
-    from gald.tasks.segment import load_model
+    from gald.tasks import TASKS, load_model
 
+    if not 0 <= score <= 1:
+        raise UserError(f"--score is {score}; it must lie between 0 and 1")
     found = find(pictures)
     fabric = machine.fabric(accelerator, precision=precision)
     network, content = load_model(checkpoint)
-    segmenter = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
+    task = TASKS[content.config.task]
+    look = task.views(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
+    answer = task.shown(look)
 
-    def labels_of(image: Tensor) -> Tensor:
+    def predict_one(image: Tensor) -> Any:
         with torch.inference_mode(), fabric.autocast():
-            return segmenter(image[None].to(fabric.device)).argmax(1)[0].cpu()
+            return answer(image.to(fabric.device))
 
+    files = task.files(predict_one, content.labels, out, score)
     broken: list[str] = []
     for name, path in track(found.items(), "predict", len(found)):
-        broken += segment_one(name, path, out, labels_of, content.labels)
-    print(f"{len(found) - len(broken)} of {len(found)} pictures segmented: {out / 'labels'} and {out / 'overlays'}")
+        try:
+            image = read_image(path)
+        except UserError as error:
+            broken.append(str(error))
+        else:
+            files.add(name, image)
+    print(f"{len(found) - len(broken)} of {len(found)} pictures done: {files.close()}")
     if broken:
         print("\n".join([f"{len(broken)} could not be read:", *broken]), file=sys.stderr)
         raise SystemExit(1)
-
-
-def segment_one(
-    name: str, path: Path, out: Path, labels_of: Callable[[Tensor], Tensor], labels: tuple[Label, ...]
-) -> list[str]:
-    """Read, predict, write; return why the picture couldn't be read, if so. Failing to write ends the command."""
-    from gald.data.pairs import ids_of
-    from gald.pictures import overlay, read_image, write_image, write_label
-
-    try:
-        image = read_image(path)
-    except UserError as error:
-        return [str(error)]
-    prediction = labels_of(image)
-    colors = [label.color for label in labels]
-    by_id = {label.id: label.color for label in labels}
-    palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
-    write_label(ids_of(labels)[prediction], out / "labels" / f"{name}.png", palette)
-    write_image(overlay(image, prediction, colors, [label.name for label in labels]), out / "overlays" / f"{name}.jpg")
-    return []
 
 
 def find(pictures: tuple[str, ...]) -> dict[str, Path]:

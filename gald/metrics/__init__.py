@@ -6,6 +6,7 @@
 
 Counts are summed over the data set and over processes before any ratio is taken. A class that does not occur is NaN
 ("n/a") and stands in no mean. A new metric is a file here and a line in :func:`segmentation_metrics`.
+:class:`InstanceIoU` stands apart: it needs an instance map as well, and counts in label ids.
 """
 
 from __future__ import annotations
@@ -15,10 +16,22 @@ from collections.abc import Sequence
 from torchmetrics import Metric, MetricCollection
 
 from gald.metrics.boundary import BoundaryF, BoundaryIoU
+from gald.metrics.columns import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS
+from gald.metrics.instance_iou import InstanceIoU
 from gald.metrics.iou import LabelMetric, MeanIoU
 from gald.metrics.size import SizeIoU
 
-__all__ = ["BoundaryF", "BoundaryIoU", "LabelMetric", "MeanIoU", "SizeIoU", "segmentation_metrics"]
+__all__ = [
+    "SEGMENTATION_COLUMNS",
+    "SEGMENTATION_MEANS",
+    "BoundaryF",
+    "BoundaryIoU",
+    "InstanceIoU",
+    "LabelMetric",
+    "MeanIoU",
+    "SizeIoU",
+    "segmentation_metrics",
+]
 
 
 def segmentation_metrics(

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torchmetrics import Metric
+from rich.table import Table
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
 
 from gald import checkpoint
 from gald import data as datasets
-from gald.config import Data, Loss, Model
+from gald.config import Model, Settings, Train
 from gald.data import transforms
 from gald.data.pairs import Label, Pairs, Sample
 from gald.data.synthetic import synthetic
 from gald.errors import UserError
+from gald.evaluation import Ready
+from gald.inference import compose, whole
 from gald.losses import segmentation_loss
-from gald.metrics import MeanIoU
+from gald.metrics import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS, MeanIoU, segmentation_metrics
+from gald.predictions import LabelMaps
 from gald.progress import track
+from gald.report import class_table, percent
 from gald.segmentation import Segmenter
 
 Batch = dict[str, Any]
+LossOf = Callable[[Any, Batch], dict[str, Tensor]]
+
+SCORE = "miou", "mIoU"  # what the best checkpoint is chosen by: its key, and in words
+BACKBONE = "backbone."  # how the names of the parameters begin that learn at the plain rate
 
 
-def data(settings: Data, split: str) -> Pairs:
+def data(settings: Settings, split: str) -> Pairs:
     """The pairs of one split."""
-    if settings.name == "synthetic":  # it has no files that would say how large it is
-        return synthetic(split=split, size=settings.drawn_size, classes=settings.drawn_classes)
-    return datasets.load(settings.name, settings.root, split)
+    assert isinstance(settings, Train)
+    about = settings.data
+    if about.name == "synthetic":  # it has no files that would say how large it is
+        return synthetic(split=split, size=about.drawn_size, classes=about.drawn_classes)
+    return datasets.load(about.name, about.root, split)
 
 
-def augmentation(settings: Data) -> Callable[[Sample], Sample]:
+def augmentation(settings: Settings) -> Callable[[Sample], Sample]:
     """What is done to a training sample."""
-    return transforms.train(settings.crop, settings.scale, settings.flip, settings.jitter)
+    assert isinstance(settings, Train)
+    about = settings.data
+    return transforms.train(about.crop, about.scale, about.flip, about.jitter)
 
 
 def model(settings: Model, num_classes: int) -> Segmenter:
@@ -55,27 +68,82 @@ def model(settings: Model, num_classes: int) -> Segmenter:
     )
 
 
-def losses(settings: Loss, pairs: Pairs, shown: bool = True) -> Callable[[dict[str, Tensor], Batch], dict[str, Tensor]]:
-    """The function from (network's output, batch) to ``{"loss", "main", "aux"}``."""
-    weight = class_weights(pairs, shown) ** settings.class_balance if settings.class_balance else None
+collate = None  # torch's own: pictures and label maps of one size, stacked
 
-    def of(output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+
+def names(batch: Batch) -> list[str]:
+    """Names of a batch's pictures."""
+    return list(batch["name"])
+
+
+def losses(settings: Train, pairs: Pairs, shown: bool = True) -> LossOf:
+    """The function from (network, batch) to ``{"loss", "main", "aux"}``."""
+    loss = settings.loss
+    weight = class_weights(pairs, shown) ** loss.class_balance if loss.class_balance else None
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+
+    def of(network: Callable[[Tensor], dict[str, Tensor]], batch: Batch) -> dict[str, Tensor]:
         return segmentation_loss(
-            output,
+            network(batch["image"].contiguous(memory_format=layout)),
             batch["mask"],
-            aux_weight=settings.aux_weight,
-            ohem=settings.ohem,
-            threshold=settings.threshold,
-            min_kept=settings.min_kept,
+            aux_weight=loss.aux_weight,
+            ohem=loss.ohem,
+            threshold=loss.threshold,
+            min_kept=loss.min_kept,
             weight=None if weight is None else weight.to(batch["mask"].device),
         )
 
     return of
 
 
+def sound(network: nn.Module, batch: Batch, loss_of: LossOf) -> Tensor:
+    """A number that is finite if the network, in evaluation mode, works on the batch: its loss."""
+    return loss_of(network, batch)["loss"]
+
+
+def samples(pairs: Pairs) -> Ready:
+    """The pairs as evaluation takes them."""
+    return Ready(pairs, transforms.evaluate())
+
+
+def views(
+    network: nn.Module, *, tile: tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
+) -> Callable[[Tensor], Tensor]:
+    """The network, looking at pictures in tiles, at several scales and mirrored, as asked for."""
+    return compose(network, tile=tile, overlap=overlap, scales=scales, flip=flip)
+
+
+def shown(predict: Callable[[Tensor], Tensor | dict[str, Tensor]]) -> Callable[[Tensor], Tensor]:
+    """The function from a picture (3, H, W) to train ids (H, W)."""
+    return lambda image: whole(predict, image[None]).argmax(1)[0]
+
+
+def answers(predict: Callable[[Tensor], Tensor | dict[str, Tensor]]) -> Callable[[Sample], tuple[Tensor, Tensor]]:
+    """The function from a sample to (predicted, true) label map (1, H, W), for the metrics."""
+    label_map = shown(predict)
+    return lambda sample: (label_map(sample["image"])[None], sample["mask"][None])
+
+
+def files(predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path, score: float) -> LabelMaps:
+    """What ``gald predict`` writes; ``score`` is for detectors."""
+    return LabelMaps(predict, labels, out)
+
+
 def metrics(labels: tuple[Label, ...]) -> Metric:
     """What a validation during training measures; ``gald evaluate`` measures all."""
     return MeanIoU(len(labels), names=[label.name for label in labels])
+
+
+def all_metrics(pairs: Pairs) -> MetricCollection:
+    """What ``gald evaluate`` measures."""
+    return segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels])
+
+
+def table(scores: dict[str, float], pairs: Pairs) -> Table:
+    """The scores of :func:`all_metrics`, a row a class."""
+    names = [label.name for label in pairs.labels]
+    title = f"pixel accuracy {percent(scores['pixel_accuracy'])} %"
+    return class_table(scores, names, title, SEGMENTATION_COLUMNS, SEGMENTATION_MEANS)
 
 
 def class_weights(pairs: Pairs, shown: bool = True) -> Tensor:
@@ -89,33 +157,18 @@ def class_weights(pairs: Pairs, shown: bool = True) -> Tensor:
     return torch.where(share > 0, share[share > 0].median() / share.clamp(min=1e-9), 1.0)
 
 
-def load(path: str | Path) -> Segmenter:
-    """The network of a checkpoint (best.safetensors or last.pt), ready to use.
-
-    >>> network = gald.load("runs/camvid/best.safetensors")  # doctest: +SKIP
-    >>> network(images)["out"].argmax(1)  # images (B, 3, H, W), uint8 RGB; out (B, H, W) train ids  # doctest: +SKIP
-    """
-    return load_model(Path(path))[0]
-
-
 def load_model(path: Path) -> tuple[Segmenter, checkpoint.Checkpoint]:
-    """The network of a checkpoint, in evaluation mode, and what else the file holds."""
+    """The segmentation network of a checkpoint, in evaluation mode, and what else the file holds."""
     content = checkpoint.load(path)
+    if not isinstance(content.config, Train):
+        raise UserError(f"{path} is no segmentation network: its task is {content.config.task!r}")
+    return restored(content, path), content
+
+
+def restored(content: checkpoint.Checkpoint, path: Path) -> Segmenter:
+    """The network of what was read from ``path``, in evaluation mode."""
+    assert isinstance(content.config, Train)
     bare = replace(content.config.model, pretrained=False, weights=None)  # the checkpoint has all weights itself
     network = model(bare, len(content.labels))
     checkpoint.load_weights(network, content.weights, str(path))
-    return network.eval(), content
-
-
-def check_classes(content: checkpoint.Checkpoint, pairs: Pairs, path: Path) -> None:
-    """Refuse to measure a network on a data set with other classes."""
-    trained, here = [label.name for label in content.labels], [label.name for label in pairs.labels]
-    if len(trained) != len(here):
-        raise UserError(
-            f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on"
-        )
-    different = next((pair for pair in zip(trained, here, strict=True) if pair[0] != pair[1]), None)
-    if different:
-        raise UserError(
-            f"{path} has the class {different[0]!r} where the data set has {different[1]!r}; bring them in line"
-        )
+    return network.eval()

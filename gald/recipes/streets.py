@@ -1,8 +1,6 @@
-"""Named runs. A recipe is a function that returns filled settings and says what they reach, and where that was run."""
+"""Drawn streets, and CamVid for a CPU."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from gald.config import Data, Loss, Model, Optim, Train
 
@@ -42,25 +40,3 @@ def camvid_lite0() -> Train:
         val_every=475,
         save_every=50,
     )
-
-
-def camvid_r50() -> Train:
-    """ResNet-50 at stride 8 with the paper's settings (SGD 0.9, lr 0.01, poly 0.9, OHEM) on CamVid.
-
-    The seed paper reports no CamVid number. Not run yet; meant for a GPU of 16 GB.
-    """
-    return Train(
-        model=Model(backbone="resnet50", pretrained=True),
-        data=Data(name="camvid", crop=(360, 480), scale=(0.5, 2.0)),
-        optim=Optim(lr=0.01, weight_decay=5e-4),
-        steps=10_000,
-        batch=8,
-        precision="bf16-mixed",
-    )
-
-
-RECIPES: dict[str, Callable[[], Train]] = {
-    "synthetic": synthetic,
-    "camvid_lite0": camvid_lite0,
-    "camvid_r50": camvid_r50,
-}

@@ -1,0 +1,93 @@
+"""What is predicted of pictures, as files to look at and files to work with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gald.data.coco_masks import runs_of
+from gald.data.pairs import Label, ids_of
+from gald.drawing import draw_objects
+from gald.files import check_writable, write_whole
+from gald.pictures import overlay, write_image, write_label
+
+
+class LabelMaps:
+    """``OUT/labels/NAME.png`` in the data set's ids, ``OUT/overlays/NAME.jpg`` in its colours with a legend.
+
+    ``predict`` maps a picture uint8 (3, H, W) to train ids (H, W).
+    """
+
+    def __init__(self, predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path) -> None:
+        self.predict, self.labels, self.out = predict, labels, out
+        by_id = {label.id: label.color for label in labels}
+        self.palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
+
+    def add(self, name: str, image: Tensor) -> None:
+        """Predict a picture and write its files."""
+        prediction = self.predict(image).cpu()
+        colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
+        write_label(ids_of(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
+        write_image(overlay(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
+
+    def close(self) -> str:
+        """Where it all lies, in words."""
+        return f"{self.out / 'labels'} and {self.out / 'overlays'}"
+
+
+class FoundObjects:
+    """``OUT/overlays/NAME.jpg`` with the surer objects drawn, and all of them in ``OUT/objects.json`` in COCO's format.
+
+    ``predict`` maps a picture uint8 (3, H, W) to ``{"boxes", "scores", "classes"[, "masks"]}``.
+    """
+
+    def __init__(
+        self, predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, drawn: float
+    ) -> None:
+        self.predict, self.labels, self.out, self.drawn = predict, labels, out, drawn
+        self.images: list[dict[str, Any]] = []
+        self.objects: list[dict[str, Any]] = []
+        check_writable(self._file)
+
+    @property
+    def _file(self) -> Path:
+        return self.out / "objects.json"
+
+    def add(self, name: str, image: Tensor) -> None:
+        """Find a picture's objects and draw them."""
+        found = {key: value.cpu() for key, value in self.predict(image).items()}
+        number = len(self.images) + 1
+        self.images.append({"id": number, "file_name": name, "height": image.shape[1], "width": image.shape[2]})
+        for i in range(len(found["boxes"])):
+            self.objects.append({"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)})
+        sure = {key: value[found["scores"] >= self.drawn] for key, value in found.items()}
+        colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
+        drawn = draw_objects(
+            image, sure["boxes"], sure["classes"], colors, names, scores=sure["scores"], masks=sure.get("masks")
+        )
+        write_image(drawn, self.out / "overlays" / f"{name}.jpg")
+
+    def _object(self, found: dict[str, Tensor], i: int) -> dict[str, Any]:
+        left, top, right, bottom = (round(edge, 2) for edge in found["boxes"][i].tolist())
+        width, height = round(right - left, 2), round(bottom - top, 2)
+        mask = {"segmentation": runs_of(found["masks"][i])} if "masks" in found else {}
+        area = float(found["masks"][i].sum()) if "masks" in found else round(width * height, 2)
+        return {
+            "category_id": self.labels[int(found["classes"][i])].id,
+            "bbox": [left, top, width, height],
+            "area": area,
+            "iscrowd": 0,
+            "score": round(float(found["scores"][i]), 4),
+            **mask,
+        }
+
+    def close(self) -> str:
+        """Write the objects; where it all lies, in words."""
+        categories = [{"id": label.id, "name": label.name} for label in self.labels]
+        content = {"images": self.images, "categories": categories, "annotations": self.objects}
+        write_whole(self._file, json.dumps(content).encode())
+        return f"{self._file} ({len(self.objects)} objects) and {self.out / 'overlays'}"

@@ -1,0 +1,68 @@
+"""Detectors: drawn shapes, and small public sets on a CPU."""
+
+from __future__ import annotations
+
+from gald.config import Boxes, Detect, Detector, Optim
+
+
+def shapes() -> Detect:
+    """A small Mask R-CNN on drawn shapes; minutes on two cores, nothing to download.
+
+    For trying the commands, not for a result: the backbone starts from random weights.
+    """
+    return Detect(
+        model=Detector(
+            backbone="resnet10t", ga="nonlocal", masks=True, norm="batch", strides=(4, 8, 16), anchors=(12, 24, 48, 96),
+            fpn_channels=48, head_channels=128, proposals=200, samples=64, short=(128,), longest=160,
+        ),
+        data=Boxes(name="shapes"),
+        optim=Optim(lr=0.02, schedule="drops", warmup=50, weight_decay=1e-4, clip=10.0),
+        steps=400,
+        batch=8,
+        val_every=200,
+        save_every=50,
+    )  # fmt: skip
+
+
+def bccd_lite0() -> Detect:
+    """EfficientNet-Lite0, non-local and LD under a small pyramid, Faster R-CNN on blood cells (BCCD), for a CPU.
+
+    Not run yet.
+    """
+    return Detect(
+        model=Detector(
+            backbone="tf_efficientnet_lite0", ga="nonlocal", strides=(8, 16, 32), anchors=(32, 64, 128, 256),
+            fpn_channels=128, head_channels=512, proposals=300, samples=128,
+            short=(320, 352, 384, 416, 448, 384), longest=640,
+        ),
+        data=Boxes(name="voc_folder", jitter=0.2),
+        optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=1e-4, clip=10.0),
+        steps=1000,
+        batch=8,
+        precision="bf16-mixed",
+        channels_last=True,
+        val_every=250,
+        save_every=50,
+    )  # fmt: skip
+
+
+def coco_mini_lite0() -> Detect:
+    """EfficientNet-Lite0, non-local and LD, Mask R-CNN, over-fitted to a few photos in COCO's format, for a CPU.
+
+    Not run yet.
+    """
+    return Detect(
+        model=Detector(
+            backbone="tf_efficientnet_lite0", ga="nonlocal", masks=True, strides=(4, 8, 16, 32),
+            anchors=(16, 32, 64, 128, 256), fpn_channels=128, head_channels=512, proposals=500, samples=128,
+            short=(320,), longest=480,
+        ),
+        data=Boxes(name="coco_folder"),
+        optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=0.0, clip=10.0),
+        steps=1500,
+        batch=8,
+        precision="bf16-mixed",
+        channels_last=True,
+        val_every=0,
+        save_every=50,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""Object detection and instance segmentation as a task: data, model, losses and metrics from the settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from gald import checkpoint
+from gald import data as datasets
+from gald.config import Detect, Detector, Settings
+from gald.data import object_transforms
+from gald.data.objects import Objects, ObjectSample
+from gald.data.pairs import Label
+from gald.detection import FasterDetector, Sealed, faster_rcnn, mask_rcnn
+from gald.errors import UserError
+from gald.evaluation import Ready
+from gald.metrics.detection import VocAP, detection_columns, detection_means, detection_metrics
+from gald.predictions import FoundObjects
+from gald.report import class_table, percent
+
+Batch = list[ObjectSample]
+LossOf = Callable[[Any, Batch], dict[str, Tensor]]
+
+SCORE = "map", "mAP@0.5"  # what the best checkpoint is chosen by: its key, and in words
+BACKBONE = "backbone.body."  # how the names of the parameters begin that learn at the plain rate
+
+
+def data(settings: Settings, split: str) -> Objects:
+    """The pictures with objects of one split, without their masks where no network wants them."""
+    assert isinstance(settings, Detect)
+    objects = datasets.load_objects(settings.data.name, settings.data.root, split)
+    if settings.model.masks and not objects.has_masks:
+        raise UserError(f"the data set {settings.data.name!r} has no masks for model.masks; set --model.no-masks")
+    return objects if settings.model.masks else objects.boxes_only()
+
+
+def augmentation(settings: Settings) -> Callable[[ObjectSample], ObjectSample]:
+    """What is done to a training sample."""
+    assert isinstance(settings, Detect)
+    model, about = settings.model, settings.data
+    return object_transforms.train(model.short, model.longest, about.flip, about.jitter)
+
+
+def collate(samples: list[ObjectSample]) -> Batch:
+    """A batch is the list of its samples: pictures differ in size, and in how many objects they have."""
+    return samples
+
+
+def names(batch: Batch) -> list[str]:
+    """Names of a batch's pictures."""
+    return [sample["name"] for sample in batch]
+
+
+def model(settings: Detector, num_classes: int) -> FasterDetector:
+    """The detector, with the initial weights that the settings ask for."""
+    build = mask_rcnn if settings.masks else faster_rcnn
+    return build(
+        settings.backbone,
+        num_classes,
+        ga=settings.ga,
+        ld=settings.ld,
+        order=settings.order,
+        reduce=settings.reduce,
+        pretrained=settings.weights or settings.pretrained,
+        norm=settings.norm,
+        strides=settings.strides,
+        fpn_channels=settings.fpn_channels,
+        head_channels=settings.head_channels,
+        anchors=settings.anchors,
+        short=settings.short[-1],
+        longest=settings.longest,
+        resize=False,  # the augmentation does, in the loading processes
+        proposals=settings.proposals,
+        samples=settings.samples,
+    )
+
+
+def losses(settings: Detect, objects: Objects, shown: bool = True) -> LossOf:
+    """The function from (network, batch) to ``"loss"`` and the detector's own: proposals and boxes, classes, masks."""
+
+    def of(network: Callable[..., dict[str, Tensor]], batch: Batch) -> dict[str, Tensor]:
+        terms = network([sample["image"] for sample in batch], Sealed([target(sample) for sample in batch]))
+        terms = {name.removeprefix("loss_"): value for name, value in terms.items()}
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    return of
+
+
+def target(sample: ObjectSample) -> dict[str, Tensor]:
+    """A sample's objects as torchvision wants them: class 0 is the background; what is to be ignored is left out."""
+    kept = ~sample["ignored"]
+    masks = {"masks": sample["masks"][kept].to(torch.uint8)} if "masks" in sample else {}
+    return {"boxes": sample["boxes"][kept], "labels": sample["classes"][kept] + 1, **masks}
+
+
+def sound(network: nn.Module, batch: Batch, loss_of: LossOf) -> Tensor:
+    """A number that is finite if the network, in evaluation mode, works on the batch: the sum of the pyramid's maps.
+
+    (Its answers would not tell: torchvision drops a box whose score is not a number.)
+    """
+    bare: Any = getattr(network, "module", network)
+    images, _ = bare.transform([sample["image"] for sample in batch])
+    return torch.stack([each.float().abs().mean() for each in bare.backbone(images.tensors).values()]).sum()
+
+
+def samples(objects: Objects) -> Ready:
+    """The pictures and objects as evaluation takes them."""
+    return Ready(objects, object_transforms.evaluate())
+
+
+def views(
+    network: nn.Module, *, tile: tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
+) -> nn.Module:
+    """The detector as it is; other views are not for it."""
+    if tile is not None or flip or tuple(scales) != (1.0,):
+        raise UserError("--tile, --scales and --flip are for segmentation networks; leave them out for a detector")
+    return network
+
+
+def shown(predict: Callable[..., Any]) -> Callable[[Tensor], dict[str, Tensor]]:
+    """The function from a picture (3, H, W) to its objects: boxes, scores, classes from 0, masks bool (N, H, W)."""
+
+    def of(image: Tensor) -> dict[str, Tensor]:
+        output = predict([image])[0]
+        masks = {"masks": output["masks"][:, 0] >= 0.5} if "masks" in output else {}
+        return {"boxes": output["boxes"], "scores": output["scores"], "classes": output["labels"] - 1, **masks}
+
+    return of
+
+
+def answers(predict: Callable[..., Any]) -> Callable[[ObjectSample], tuple[dict[str, Tensor], ObjectSample]]:
+    """The function from a sample to (what is found, what is there), for the metrics."""
+    objects = shown(predict)
+    return lambda sample: (objects(sample["image"]), sample)
+
+
+def files(
+    predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, score: float
+) -> FoundObjects:
+    """What ``gald predict`` writes; objects of at least this ``score`` are drawn."""
+    return FoundObjects(predict, labels, out, score)
+
+
+def metrics(labels: tuple[Label, ...]) -> Metric:
+    """What a validation during training measures; ``gald evaluate`` measures all."""
+    return VocAP(len(labels), names=[label.name for label in labels])
+
+
+def all_metrics(objects: Objects) -> MetricCollection:
+    """What ``gald evaluate`` measures."""
+    return detection_metrics(len(objects.labels), [label.name for label in objects.labels], objects.has_masks)
+
+
+def table(scores: dict[str, float], objects: Objects) -> Table:
+    """The scores of :func:`all_metrics`, a row a class."""
+    names, masks = [label.name for label in objects.labels], objects.has_masks
+    title = (
+        f"VOC 2007's 11-point mAP {percent(scores['voc/map_11point'])} %, COCO's AR {percent(scores['box/ar100'])} %"
+    )
+    return class_table(scores, names, title, detection_columns(masks), detection_means(masks))
+
+
+def restored(content: checkpoint.Checkpoint, path: Path) -> FasterDetector:
+    """The detector of what was read from ``path``, in evaluation mode."""
+    assert isinstance(content.config, Detect)
+    bare = replace(content.config.model, pretrained=False, weights=None)  # the checkpoint has all weights itself
+    network = model(bare, len(content.labels))
+    checkpoint.load_weights(network, content.weights, str(path))
+    network.eval()
+    return network

@@ -1,0 +1,170 @@
+"""Detection through the same engine and commands as segmentation: trained, resumed, measured, predicted."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fake import voc0712
+from PIL import Image
+from running import gald, interrupt, line, lines
+from test_training import assert_same
+
+from gald import checkpoint, cli
+from gald.config import Boxes, Detect, Detector, Optim
+from gald.data.coco_masks import mask_of, runs_of
+from gald.data.shapes import shapes
+from gald.errors import UserError
+from gald.tasks import detect, load_model
+from gald.training import fit, learning_rate
+
+TINY = (
+    "--model.backbone", "test_resnet", "--model.strides", "8", "16", "32", "--model.anchors", "12", "24", "48", "96",
+    "--model.fpn-channels", "16", "--model.head-channels", "16", "--model.short", "48", "64", "--model.longest", "96",
+    "--model.proposals", "50", "--model.samples", "16", "--data.workers", "1", "--batch", "2", "--steps", "4",
+    "--log-every", "1", "--save-every", "2", "--val-every", "0", "--accelerator", "cpu",
+)  # fmt: skip
+CONFIG = Detect(
+    model=Detector(
+        backbone="test_resnet", ga="psp", norm="batch", strides=(8, 16), anchors=(12, 24, 48), fpn_channels=16,
+        head_channels=16, short=(64,), longest=96, proposals=50, samples=16,
+    ),
+    data=Boxes(workers=0), steps=2, batch=2, val_every=0, accelerator="cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of Mask R-CNN that nothing stopped."""
+    out = tmp_path_factory.mktemp("straight") / "run"
+    done = gald("train", "shapes", "--out", out, *TINY)
+    assert done.returncode == 0, done.stderr
+    assert "departs from the recipe shapes: " in done.stdout
+    assert "val mAP@0.5" in done.stdout
+    return out
+
+
+def test_a_stopped_and_resumed_run_ends_bit_for_bit_like_one_that_was_not(straight: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    stopped = interrupt(line("train", "shapes", "--out", out, *TINY), out / "metrics.jsonl", 1, signal.SIGINT)
+    assert stopped.returncode == 130, stopped.stderr
+    resumed = gald("train", "--resume", "--out", out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same(straight, out)
+    steps = [each["step"] for each in lines(out / "metrics.jsonl") if each["kind"] == "train"]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_two_processes_count_every_picture_once(tmp_path: Path) -> None:
+    done = gald("train", "shapes", "--out", tmp_path / "two", *TINY, "--devices", 2)
+    assert done.returncode == 0, done.stderr
+    best = tmp_path / "two" / "best.safetensors"
+    for devices in (1, 2):
+        done = gald("evaluate", "--checkpoint", best, "--devices", devices, "--out", tmp_path / f"{devices}.json")
+        assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / f"{devices}.json").read_text()) for devices in (1, 2))
+    assert one["pictures"] == two["pictures"] == 64
+    assert one["scores"] == two["scores"]
+
+
+def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> None:
+    best = straight / "best.safetensors"
+    done = gald("evaluate", "--checkpoint", best, "--split", "test")
+    assert done.returncode == 0, done.stderr
+    assert "boundary AP" in done.stdout
+    scores = json.loads((straight / "best-shapes-test.json").read_text())["scores"]
+    assert {"voc/map", "box/ap_small", "mask/ap50/disc", "boundary/ap"} <= scores.keys()
+
+    picture = shapes(split="val").image(0)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / "photos" / "first.png")
+    (tmp_path / "photos" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    done = gald("predict", tmp_path / "photos", "--checkpoint", best, "--out", tmp_path / "out", "--score", "0.05")
+    assert done.returncode == 1
+    assert "torn.jpg" in done.stderr
+    assert (tmp_path / "out" / "overlays" / "first.jpg").is_file()
+    found = json.loads((tmp_path / "out" / "objects.json").read_text())
+    assert [each["file_name"] for each in found["images"]] == ["first"]
+    assert [each["name"] for each in found["categories"]] == ["disc", "ring", "square", "triangle", "bar"]
+    network, _ = load_model(best)
+    with torch.inference_mode():
+        expected = detect.shown(network)(picture)
+    assert len(found["annotations"]) == len(expected["boxes"])
+    for each, box, mask in zip(found["annotations"], expected["boxes"], expected["masks"], strict=True):
+        left, top, width, height = each["bbox"]
+        assert [left, top, left + width, top + height] == pytest.approx(box.tolist(), abs=0.02)
+        assert torch.equal(mask_of(each["segmentation"], *picture.shape[1:]), mask)
+
+
+def test_coco_s_own_tool_reads_what_predict_writes(tmp_path: Path) -> None:
+    mask = pytest.importorskip("pycocotools.mask")
+    torch.manual_seed(0)
+    for shape in ((1, 1), (5, 7), (30, 4)):
+        ours = torch.rand(shape) > 0.5
+        runs = runs_of(ours)
+        assert np.array_equal(mask.decode(mask.frPyObjects(runs, *shape)), ours.numpy())
+    assert runs_of(torch.ones(2, 3, dtype=torch.bool))["counts"] == [0, 6]
+    assert runs_of(torch.zeros(2, 3, dtype=torch.bool))["counts"] == [6]
+
+
+def test_what_is_to_be_ignored_is_not_trained_on() -> None:
+    sample = {
+        "boxes": torch.tensor([[0.0, 0, 4, 4], [1, 1, 3, 3]]), "classes": torch.tensor([0, 2]),
+        "ignored": torch.tensor([True, False]), "masks": torch.ones(2, 4, 4, dtype=torch.bool),
+    }  # fmt: skip
+    target = detect.target(sample)
+    assert target["boxes"].tolist() == [[1, 1, 3, 3]]
+    assert target["labels"].tolist() == [3]  # 0 is the background
+    assert target["masks"].shape == (1, 4, 4)
+
+
+def test_the_rate_falls_in_drops() -> None:
+    config = replace(CONFIG, steps=12, optim=Optim(lr=1.0, schedule="drops", drops=(0.5, 0.75), warmup=2))
+    rates = [learning_rate(config, step) for step in range(12)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
+
+
+def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path, untyped: None) -> None:
+    network = detect.model(CONFIG.model, 5)
+    config = replace(CONFIG, model=replace(CONFIG.model, norm="frozen"))
+    broken = detect.model(config.model, 5)
+    with torch.no_grad():
+        next(broken.backbone.fpn.parameters()).fill_(float("nan"))
+    batch = [shapes(split="train", size=(64, 64))[0]]
+    assert detect.sound(network.eval(), batch, None).isfinite()
+    assert not detect.sound(broken.eval(), batch, None).isfinite()
+
+
+def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (40, 40)).save(picture)
+    root = voc0712.write(tmp_path) / "VOCdevkit"
+    masks = replace(CONFIG, model=replace(CONFIG.model, masks=True), data=Boxes(name="voc0712", root=root))
+    with pytest.raises(UserError, match="'voc0712' has no masks for model.masks; set --model.no-masks"):
+        fit(detect, masks, tmp_path / "run")
+    best = straight / "best.safetensors"
+    for command, sentence in (
+        (["evaluate", "--checkpoint", best, "--data.name", "voc0712", "--data.root", root], "has no masks"),
+        (["evaluate", "--checkpoint", best, "--tile", 64, 64], "leave them out for a detector"),
+        (["predict", tmp_path, "--checkpoint", best, "--score", 2], "--score is 2.0; it must lie between 0 and 1"),
+        (["footprint", picture, "--checkpoint", best], "is no segmentation network"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main([str(each) for each in command])
+        assert sentence in capsys.readouterr().err
+
+
+def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None:
+    fit(detect, CONFIG, tmp_path / "run")
+    content = checkpoint.load(tmp_path / "run" / "last.pt")
+    with pytest.raises(UserError, match="has 4 classes and the data set has 5"):
+        checkpoint.check_classes(replace(content, labels=content.labels[:4]), content.labels, tmp_path)
+    root = voc0712.write(tmp_path) / "VOCdevkit"
+    again = replace(CONFIG, data=Boxes(name="voc0712", root=root), init=tmp_path / "run" / "last.pt")
+    with pytest.raises(UserError, match="has 5 classes and the data set has 20"):
+        fit(detect, again, tmp_path / "other")
