@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -98,6 +99,15 @@ def norm_of_rows(norm: nn.Module, rows: Float[Tensor, "b r k"]) -> Float[Tensor,
     assert isinstance(weight, Tensor)
     y: Tensor = norm(rows.flatten(0, 1)[:, :, None, None].to(weight.dtype))
     return y.reshape(rows.shape).to(rows.dtype)
+
+
+def strided_mean(x: Float[Tensor, "b c h w"], kernel: int, stride: int, padding: int = 0) -> Float[Tensor, "b c i j"]:
+    """Mean of kernel x kernel windows, zeros beyond the border counted: ``F.avg_pool2d``, as a convolution.
+
+    Torch 2.11 exports ``avg_pool2d`` only for sides of the example's remainder by the stride, a convolution for any.
+    """
+    weight = torch.full((x.shape[1], 1, kernel, kernel), kernel**-2, dtype=x.dtype, device=x.device)
+    return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
 
 
 def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:

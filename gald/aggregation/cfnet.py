@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gald.aggregation.attention import linear, tokens
 from gald.errors import UserError
-from gald.layers import after_convolution, at_least_one, conv_norm, weight_of
+from gald.layers import after_convolution, at_least_one, conv_norm, strided_mean, weight_of
 
 
 class CFNet(nn.Module):
@@ -64,7 +64,8 @@ class CFNet(nn.Module):
 
     def aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Sum over the pooled positions j of p(j | i) v_j, head by head."""
-        pooled = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)  # the border's mean is of what exists
+        exists = strided_mean(torch.ones_like(x[:1, :1]), 3, 2, 1)
+        pooled = strided_mean(x, 3, 2, 1) / exists  # the border's mean is of what exists
         query, key = (_parts(each, self.query, self.heads * self.mixtures) for each in (x, pooled))
         value = _parts(pooled, self.value, self.heads)
         if self.mixtures > 1:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.errors import UserError
-from gald.layers import at_least_one, conv_norm, resize, upsample_registered
+from gald.layers import at_least_one, conv_norm, resize, strided_mean, upsample_registered
 
 
 class _Distribution(nn.Module):
@@ -104,7 +104,7 @@ class _CellMask(nn.Module):
         height, width = x.shape[2:]
         fill = self.offset + self.kernel - 1
         filled = F.pad(x, (0, fill, 0, fill), mode="replicate")[:, :, self.offset :, self.offset :]
-        cells = F.avg_pool2d(filled, self.kernel, self.ratio)  # ceil(H / ratio), ceil(W / ratio)
+        cells = strided_mean(filled, self.kernel, self.ratio)  # ceil(H / ratio), ceil(W / ratio)
         enlarged = resize(cells, (cells.shape[2] * self.ratio, cells.shape[3] * self.ratio))
         cropped = F.pad(enlarged, (0, width - enlarged.shape[3], 0, height - enlarged.shape[2]))
         return torch.sigmoid(cropped).to(x.dtype)
