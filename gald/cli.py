@@ -15,6 +15,8 @@ COMMANDS = {
     "train": ("gald.commands.train:train", "train a network by a recipe; stop and resume at will"),
     "evaluate": ("gald.commands.evaluate:evaluate", "measure a checkpoint on a data set"),
     "predict": ("gald.commands.predict:predict", "segment pictures with a checkpoint"),
+    "score": ("gald.commands.score:score", "score a folder of predictions, whatever made them"),
+    "submit": ("gald.commands.submit:submit", "predict a benchmark's test set and write what its server takes"),
     "benchmark": ("gald.commands.benchmark:benchmark", "measure what each aggregation costs, beside a 3x3 convolution"),
     "footprint": ("gald.commands.footprint:footprint", "draw what one place of a picture hears of the others"),
     "data": ("gald.commands.data:data", "look at a data set before training on it"),

@@ -95,3 +95,20 @@ def test_a_picture_of_another_size(tmp_path: Path) -> None:
     Image.new("RGB", (9, 5)).save(first(root, "images"))
     with pytest.raises(UserError, match="is 20x12 but its picture .* is 9x5"):
         load("ade20k", root, "train")[0]
+
+
+def test_the_test_pictures_are_another_archive_without_labels(tmp_path: Path) -> None:
+    root = fake.write(tmp_path)
+    with pytest.raises(UserError, match=r"has no .*release_test/testing: get release_test\.zip"):
+        load("ade20k", root, "test")
+    fake.write_test(root)
+    assert splits("ade20k", root) == ["train", "val", "test"]
+    pairs = load("ade20k", root, "test")
+    assert [pairs.name(i) for i in range(len(pairs))] == [f"ADE_test_0000000{i}" for i in (1, 2, 5, 9)]
+    assert pairs[3]["mask"].unique().tolist() == [255]
+    assert pairs[3]["mask"].shape == pairs[3]["image"].shape[1:] == (12, 21)
+    assert pairs.labels == load("ade20k", root, "val").labels
+    as_in_the_kit = tmp_path / "ADEChallengeData2016" / "images" / "testing"
+    (root / "release_test" / "testing").rename(as_in_the_kit)
+    for place in (root, root / "ADEChallengeData2016"):
+        assert len(load("ade20k", place, "test")) == 4

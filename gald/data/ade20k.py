@@ -17,24 +17,40 @@ from torch import Tensor
 from gald.data.ade20k_classes import LABELS
 from gald.data.layout import part, unpacked
 from gald.data.pairs import Pairs, matched, pictures_in
+from gald.data.release import unlabelled
 from gald.errors import UserError, lookup
 from gald.pictures import read_label
 
 FOLDERS = {"train": "training", "val": "validation"}
 ARCHIVE, NAMES = "ADEChallengeData2016", "objectInfo150.txt"
+# where the challenge's kit has the test pictures, and where their archive does
+TESTING = (
+    f"{ARCHIVE}/images/testing",
+    "images/testing",
+    "release_test/testing",
+)
 SOURCE = f"get {ARCHIVE}.zip (not the full ADE20K) from http://sceneparsing.csail.mit.edu and unpack it whole"
 
 
 def ade20k(root: Path, split: str) -> Pairs:
     """Find ``train`` or ``val``: ``images/training/NAME.jpg`` with ``annotations/training/NAME.png``, and validation.
 
-    ``root`` is the archive's folder, or the one it was unpacked in.
+    ``root`` is the archive's folder, or the one it was unpacked in. ``test`` has pictures only, and another archive.
     """
-    folder = lookup(FOLDERS, split, "split")
+    folder = lookup(FOLDERS | {"test": "testing"}, split, "split")
+    if split == "test":
+        return _test(root)
     base = unpacked(root, ARCHIVE)
     images, masks = (part(base, [f"{kind}/{folder}"], SOURCE) for kind in ("images", "annotations"))
     _check_names(base / NAMES)
     return matched(pictures_in(images), pictures_in(masks), partial(Pairs, labels=LABELS, ignored=(0,), read=_read))
+
+
+def _test(root: Path) -> Pairs:
+    """The pictures of the test set, whose labels only the server has."""
+    source = "get release_test.zip from http://sceneparsing.csail.mit.edu and unpack it there"
+    images = pictures_in(part(unpacked(root), TESTING, source))
+    return unlabelled(images, LABELS, (0,), lambda _: source)
 
 
 def _read(path: Path) -> UInt8[Tensor, "h w"]:
@@ -65,4 +81,5 @@ def _check_names(file: Path) -> None:
 def splits(root: Path) -> list[str]:
     """The splits that lie in ``root``."""
     base = unpacked(root, ARCHIVE) if root.is_dir() else root
-    return [name for name, folder in FOLDERS.items() if (base / "images" / folder).is_dir()]
+    found = [name for name, folder in FOLDERS.items() if (base / "images" / folder).is_dir()]
+    return found + ["test"] * any((root / place).is_dir() for place in TESTING)

@@ -24,3 +24,14 @@ def write(root: Path) -> Path:
     (base / "objectInfo150.txt").write_text("\n".join(["Idx\tRatio\tTrain\tVal\tName", *rows]) + "\n")
     (base / "sceneCategories.txt").write_text("ADE_train_00000001 airport_terminal\n")
     return root
+
+
+def write_test(root: Path) -> Path:
+    """release_test, the other archive: pictures alone, their numbers with gaps, and two of another size."""
+    base = root / "release_test"
+    names = [f"ADE_test_{number:08d}" for number in (1, 2, 5, 9)]
+    for seed, name in enumerate(names):
+        picture(base / "testing" / f"{name}.jpg", (12, 20 + seed // 2), seed)
+    (base / "list.txt").write_text("".join(f"{name}.jpg\n" for name in names))
+    (base / "readme.txt").write_text("stands in for the release's\n")
+    return root

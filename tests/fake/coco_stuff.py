@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,21 @@ def write164k(root: Path, maps: str = "annotations", images: str = "images/") ->
         for number in range(first, first + 3):
             picture(root / f"{images}{folder}" / f"{number:012d}.jpg", seed=number)
             label(root / maps / folder / f"{number:012d}.png", VALUES)
+    return root
+
+
+def write_test(root: Path) -> Path:
+    """COCO's test2017 with three pictures, two of which are test-dev's, and the list that says so."""
+    sizes = {1: (12, 20), 80: (15, 9), 90: (12, 20)}
+    for number, size in sizes.items():
+        picture(root / "test2017" / f"{number:012d}.jpg", size, number)
+    images = [
+        {"id": number, "file_name": f"{number:012d}.jpg", "height": sizes[number][0], "width": sizes[number][1]}
+        for number in (90, 1)
+    ]
+    (root / "annotations").mkdir(parents=True, exist_ok=True)
+    content = {"info": {}, "licenses": [], "categories": [], "images": images}
+    (root / "annotations" / "image_info_test-dev2017.json").write_text(json.dumps(content))
     return root
 
 
