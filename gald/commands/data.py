@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
     from rich.console import Console
     from rich.table import Table
 
-    from gald.data.survey import Problem, Survey
+    from gald.data.survey import Problem
 
 SHOWN = 3  # problems of each kind on the screen; all of them are in the file
 
@@ -23,21 +26,21 @@ def data(
     out: Path = Path("gald-data"),
     samples: int = 12,
 ) -> None:
-    """Check a data set before training: sizes, label values, class shares, faulty files, and a sheet of pictures.
+    """Check a data set before training: sizes, labels or boxes, classes, faulty files, and a sheet of pictures.
 
     Reads every file of every split, writes contact_sheet.png and, where something is wrong, problems.txt. The exit code
     is 1 if there are problems.
 
     Args:
         name: ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012.
-        root: The data set's folder (none for synthetic).
+            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012; with boxes
+            coco, coco_folder, shapes, voc0712 or voc_folder.
+        root: The data set's folder (none for synthetic and shapes, which are drawn).
         split: Look at this split only.
         out: Folder for what is written.
         samples: Pictures on the contact sheet.
 
     """
-    from gald.data.survey import contact_sheet, never_seen
     from gald.errors import UserError
     from gald.files import write_whole
     from gald.pictures import write_image
@@ -45,15 +48,18 @@ def data(
     if samples < 0:
         raise UserError(f"samples is {samples}; it must be 0 or more (0 draws no sheet)")
     console = _console()
-    surveys, problems = _surveys(name, root, split)
-    console.print(_table(surveys, plain=not console.is_terminal))
+    look = _look(name)
+    surveys, problems = _surveys(look, name, root, split)
+    console.print(_table(look, surveys, plain=not console.is_terminal))
     problems |= {each.split: each.problems for each in surveys if each.problems}
-    if absent := never_seen(surveys):
+    if absent := look.never_seen(surveys):
         problems["all splits"] = absent
-    sheet = contact_sheet(surveys, samples)
+    sheet = look.contact_sheet(surveys, samples)
     if sheet is not None:
         write_image(sheet, out / "contact_sheet.png")
-        console.print(f"pictures with their labels: {out / 'contact_sheet.png'}", markup=False, highlight=False)
+        console.print(
+            f"pictures with what is known of them: {out / 'contact_sheet.png'}", markup=False, highlight=False
+        )
     if not problems:
         (out / "problems.txt").unlink(missing_ok=True)  # of an earlier look
         console.print("no problems found")
@@ -73,68 +79,57 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=200)
 
 
-def _surveys(name: str, root: Path | None, split: str | None) -> tuple[list[Survey], dict[str, list[Problem]]]:
+def _look(name: str) -> ModuleType:
+    """The module that surveys this kind of data set; the functions of both are called alike."""
+    from gald.data import DATASETS, OBJECT_DATASETS, object_survey, survey
+    from gald.errors import lookup
+
+    return lookup(dict.fromkeys(DATASETS, survey) | dict.fromkeys(OBJECT_DATASETS, object_survey), name, "data set")
+
+
+def _surveys(
+    look: ModuleType, name: str, root: Path | None, split: str | None
+) -> tuple[list[Any], dict[str, list[Problem]]]:
     """Read the splits; what keeps a whole split from opening is a problem, and an error if no split opens."""
     from functools import partial
 
-    from gald.data import UnpairedError, load, splits
-    from gald.data.survey import Problem, survey
+    from gald.data import OBJECT_DATASETS, MissingError, UnpairedError, load, load_objects, object_splits, splits
+    from gald.data.survey import Problem
     from gald.errors import UserError
     from gald.progress import track
 
-    surveys: list[Survey] = []
+    boxes = name in OBJECT_DATASETS
+    surveys: list[Any] = []
     problems: dict[str, list[Problem]] = {}
     last: UserError | None = None
-    for each in [split] if split else splits(name, root) or ["train"]:
+    for each in [split] if split else (object_splits if boxes else splits)(name, root) or ["train"]:
         lonely: tuple[str, ...] = ()
         try:
-            pairs = load(name, root, each)
-        except UnpairedError as error:
-            pairs, lonely = error.rest, error.lonely
+            content: Any = (load_objects if boxes else load)(name, root, each)
+        except (UnpairedError, MissingError) as error:
+            content, lonely = error.rest, error.lonely
         except UserError as error:
             problems[each] = [Problem("splits that cannot be opened", str(error))]
             last = error
             continue
-        progress = partial(track, what=f"reading {each}", total=len(pairs))
-        surveys.append(survey(each, pairs, lonely, progress))
+        progress = partial(track, what=f"reading {each}", total=len(content))
+        surveys.append(look.survey(each, content, lonely, progress))
     if last is not None and not surveys:
         raise last
     return surveys, problems
 
 
-def _table(surveys: list[Survey], plain: bool) -> Table:
-    """One table: a column a split; rows for the pictures, then for every label value."""
+def _table(look: ModuleType, surveys: list[Any], plain: bool) -> Table:
+    """One table: a column a split; rows for the pictures, then for every label value or class."""
     from rich import box
     from rich.table import Table
 
-    table = Table("value", "class", box=None if plain else box.SIMPLE_HEAD, title="share of pixels (pictures with it)")
+    table = Table(*look.HEAD, box=None if plain else box.SIMPLE_HEAD, title=look.TITLE)
     for each in surveys:
         table.add_column(each.split, justify="right")
-    table.add_row("", "pictures", *(str(len(each.data)) for each in surveys))
-    table.add_row("", "size", *map(_sizes, surveys), end_section=True)
-    for value, name in _values(surveys):
-        table.add_row(str(value), name, *(_cell(each, value) for each in surveys))
+    for row in look.rows(surveys):
+        table.add_row(*row) if row else table.add_section()
     return table
-
-
-def _values(surveys: list[Survey]) -> list[tuple[int, str]]:
-    first = surveys[0].data
-    classes = [(label.id, label.name) for label in first.labels]
-    ignored = [(value, "(ignored)") for value in first.ignored]
-    return classes + ignored + [(value, "NO CLASS") for value in sorted({v for each in surveys for v in each.strays()})]
-
-
-def _cell(found: Survey, value: int) -> str:
-    count = int(found.seen_in[value])
-    return f"{100 * found.share(value):.2f} % ({count})" if count else "never"
-
-
-def _sizes(found: Survey) -> str:
-    sizes = sorted(found.sizes, key=lambda size: size[0] * size[1])
-    if not sizes:
-        return "-"
-    shown = [f"{width}x{height}" for height, width in sizes]
-    return shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]} ({len(shown)} sizes)"
 
 
 def _report(console: Console, problems: dict[str, list[Problem]], file: Path) -> None:

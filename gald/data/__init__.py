@@ -1,4 +1,7 @@
-"""Data sets: a table of functions ``(root, split) -> Pairs``. A new one is a file here and a line in each table."""
+"""Data sets: tables of functions ``(root, split) -> Pairs``, or ``-> Objects`` for boxes.
+
+A new one is a file here and a line in each of two tables.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from gald.data import ade20k as _ade20k
 from gald.data import camvid as _camvid
 from gald.data import camvid32 as _camvid32
 from gald.data import cityscapes as _cityscapes
+from gald.data import coco_boxes as _coco_boxes
 from gald.data import coco_stuff as _coco_stuff
 from gald.data import folder as _folder
 from gald.data import mapillary as _mapillary
 from gald.data import pascal_context as _pascal_context
+from gald.data import shapes as _shapes
 from gald.data import synthetic as _synthetic
 from gald.data import voc2012 as _voc2012
+from gald.data import voc_boxes as _voc_boxes
+from gald.data.objects import MissingError, Objects, ObjectSample, Truth
 from gald.data.pairs import IGNORE, Label, Pair, Pairs, Sample, UnpairedError
 from gald.errors import UserError, lookup
 
@@ -53,6 +60,22 @@ SPLITS: dict[str, Callable[[Path], list[str]]] = {
     "synthetic": _synthetic.splits,
 }
 
+OBJECT_DATASETS: dict[str, Callable[[Path, str], Objects]] = {
+    "voc0712": _voc_boxes.voc0712,
+    "voc_folder": _voc_boxes.voc_folder,
+    "coco": _coco_boxes.coco,
+    "coco_folder": _coco_boxes.coco_folder,
+    "shapes": _shapes.shapes,
+}
+OBJECT_SPLITS: dict[str, Callable[[Path], list[str]]] = {
+    "voc0712": _voc_boxes.splits0712,
+    "voc_folder": _voc_boxes.splits,
+    "coco": _coco_boxes.coco_splits,
+    "coco_folder": _coco_boxes.splits,
+    "shapes": _shapes.splits,
+}
+DRAWN = ("synthetic", "shapes")  # drawn on the spot: they need no folder
+
 
 def load(name: str, root: Path | None, split: str) -> Pairs:
     """Open a split of a data set of the table by name; ``root`` is its folder (``synthetic`` needs none)."""
@@ -64,10 +87,41 @@ def splits(name: str, root: Path | None) -> list[str]:
     return lookup(SPLITS, name, "data set")(_folder_of(name, root))
 
 
+def load_objects(name: str, root: Path | None, split: str, masks: bool = True) -> Objects:
+    """Open a split of a data set with boxes; without ``masks`` none is decoded, even if the set has them."""
+    objects = lookup(OBJECT_DATASETS, name, "data set with boxes")(_folder_of(name, root), split)
+    return objects if masks else objects.boxes_only()
+
+
+def object_splits(name: str, root: Path | None) -> list[str]:
+    """Names of the splits of a data set with boxes that exist in ``root``."""
+    return lookup(OBJECT_SPLITS, name, "data set with boxes")(_folder_of(name, root))
+
+
 def _folder_of(name: str, root: Path | None) -> Path:
-    if root is None and name != "synthetic":
+    if root is None and name not in DRAWN:
         raise UserError(f"the data set {name!r} needs the folder it lies in (--data.root ROOT; gald data {name} ROOT)")
     return root or Path()
 
 
-__all__ = ["DATASETS", "IGNORE", "SPLITS", "Label", "Pair", "Pairs", "Sample", "UnpairedError", "load", "splits"]
+__all__ = [
+    "DATASETS",
+    "DRAWN",
+    "IGNORE",
+    "OBJECT_DATASETS",
+    "OBJECT_SPLITS",
+    "SPLITS",
+    "Label",
+    "MissingError",
+    "ObjectSample",
+    "Objects",
+    "Pair",
+    "Pairs",
+    "Sample",
+    "Truth",
+    "UnpairedError",
+    "load",
+    "load_objects",
+    "object_splits",
+    "splits",
+]

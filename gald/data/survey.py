@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
+from gald.data.contact_sheet import below, beside, chosen, fit, in_rows
 from gald.data.pairs import Pairs, check_sizes
 from gald.errors import UserError
 from gald.pictures import draw_legend, overlay
 
 T = TypeVar("T")
 CELL = (240, 320)  # largest height and width of a picture on the contact sheet
-GAP = 6
+HEAD = ("value", "class")  # of the table's columns before the splits
+TITLE = "share of pixels (pictures with it)"
 
 
 class Problem(NamedTuple):
@@ -68,24 +69,25 @@ def survey(
 
 def _look(found: Survey, index: int) -> None:
     data, pair = found.data, found.data.pairs[index]
-    image = _try(found, "pictures that cannot be read", lambda: data.image(index))
-    values = _try(found, "labels that cannot be read", lambda: data.values(index))
+    image = try_(found.problems, "pictures that cannot be read", lambda: data.image(index))
+    values = try_(found.problems, "labels that cannot be read", lambda: data.values(index))
     if image is not None:
         found.sizes[(image.shape[-2], image.shape[-1])] += 1
     if values is not None:
         counts = torch.bincount(values.flatten(), minlength=256)
         found.pixels += counts
         found.seen_in += counts > 0
-        _try(found, "labels with a value that is no class", lambda: data.to_train(values, pair.label))
+        try_(found.problems, "labels with a value that is no class", lambda: data.to_train(values, pair.label))
     if image is not None and values is not None:
-        _try(found, "labels of another size than their picture", lambda: check_sizes(pair, image, values))
+        try_(found.problems, "labels of another size than their picture", lambda: check_sizes(pair, image, values))
 
 
-def _try(found: Survey, kind: str, work: Callable[[], T]) -> T | None:
+def try_(problems: list[Problem], kind: str, work: Callable[[], T]) -> T | None:
+    """What ``work`` returns; its :class:`UserError` becomes a problem."""
     try:
         return work()
     except UserError as error:
-        found.problems.append(Problem(kind, str(error)))
+        problems.append(Problem(kind, str(error)))
         return None
 
 
@@ -107,47 +109,49 @@ def never_seen(surveys: Sequence[Survey]) -> list[Problem]:
 
 def contact_sheet(surveys: Sequence[Survey], samples: int) -> UInt8[Tensor, "3 h w"] | None:
     """Faultless pairs, evenly over splits and within them, as picture | overlay in two columns, with one legend."""
-    chosen: list[tuple[Survey, int]] = []
-    for number, each in enumerate(surveys):
-        share = samples // len(surveys) + (number < samples % len(surveys))
-        places = torch.linspace(0, len(each.good) - 1, min(share, len(each.good))).round().long().tolist()
-        chosen += [(each, each.good[place]) for place in places]
-    if not chosen:
+    cells = [_cell(surveys[number], index) for number, index in chosen([each.good for each in surveys], samples)]
+    if not cells:
         return None
-    cells = [_cell(each, index) for each, index in chosen]
-    columns = min(2, len(cells))
-    cells += [torch.full((3, 1, 1), 255, dtype=torch.uint8)] * (-len(cells) % columns)
-    rows = [_beside(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    legend = draw_legend([(label.name, label.color) for label in surveys[0].data.labels], max(r.shape[2] for r in rows))
-    return _below([*rows, legend])
+    rows = in_rows(cells, 2)
+    labels = [(label.name, label.color) for label in surveys[0].data.labels]
+    return below([*rows, draw_legend(labels, max(row.shape[2] for row in rows))])
 
 
 def _cell(found: Survey, index: int) -> Tensor:
     """One pair, shrunk to fit, above its name."""
     labels = found.data.labels
     sample = found.data[index]
-    image, mask = (
-        _fit(sample["image"].as_subclass(Tensor), "bilinear"),
-        _fit(sample["mask"].as_subclass(Tensor)[None], "nearest-exact")[0],
-    )
+    image = fit(sample["image"].as_subclass(Tensor), CELL)
+    mask = fit(sample["mask"].as_subclass(Tensor)[None], CELL, "nearest-exact")[0]
     colors, names = [label.color for label in labels], [label.name for label in labels]
-    both = _beside([image, overlay(image, mask, colors, names, legend=False)])
-    return _below([both, draw_legend([(f"{found.split}/{sample['name']}", None)], both.shape[2])])
+    both = beside([image, overlay(image, mask, colors, names, legend=False)])
+    return below([both, draw_legend([(f"{found.split}/{sample['name']}", None)], both.shape[2])])
 
 
-def _fit(x: Tensor, mode: str) -> Tensor:
-    height, width = x.shape[-2:]
-    factor = min(1.0, CELL[0] / height, CELL[1] / width)
-    size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    shrunk = F.interpolate(x[None].float(), size, mode=mode, antialias=mode == "bilinear")[0]
-    return shrunk.round().clamp(0, 255).to(torch.uint8)
+def rows(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:
+    """The table of ``gald data``: a column a split; the pictures, then every label value; empty rows divide."""
+    lines = [
+        ("", "pictures", *(str(len(each.data)) for each in surveys)),
+        ("", "size", *(sizes_in_words(each.sizes) for each in surveys)),
+        (),
+    ]
+    return lines + [(str(value), name, *(_share(each, value) for each in surveys)) for value, name in _values(surveys)]
 
 
-def _beside(parts: Sequence[Tensor]) -> Tensor:
-    height = max(part.shape[1] for part in parts)
-    return torch.cat([F.pad(part, (0, GAP, 0, height - part.shape[1]), value=255) for part in parts], 2)
+def _values(surveys: Sequence[Survey]) -> list[tuple[int, str]]:
+    first = surveys[0].data
+    classes = [(label.id, label.name) for label in first.labels]
+    ignored = [(value, "(ignored)") for value in first.ignored]
+    return classes + ignored + [(value, "NO CLASS") for value in sorted({v for each in surveys for v in each.strays()})]
 
 
-def _below(parts: Sequence[Tensor]) -> Tensor:
-    width = max(part.shape[2] for part in parts)
-    return torch.cat([F.pad(part, (0, width - part.shape[2], 0, GAP), value=255) for part in parts], 1)
+def _share(found: Survey, value: int) -> str:
+    count = int(found.seen_in[value])
+    return f"{100 * found.share(value):.2f} % ({count})" if count else "never"
+
+
+def sizes_in_words(sizes: Counter[tuple[int, int]]) -> str:
+    """``640x480``, or the smallest and the largest and how many there are."""
+    ordered = sorted(sizes, key=lambda size: size[0] * size[1])
+    shown = [f"{width}x{height}" for height, width in ordered]
+    return "-" if not shown else shown[0] if len(shown) == 1 else f"{shown[0]} to {shown[-1]} ({len(shown)} sizes)"
