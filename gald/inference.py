@@ -33,6 +33,7 @@ from gald.errors import UserError, lookup
 from gald.layers import resize
 
 Predict = Callable[[Tensor], Tensor]
+BAND = 64  # rows whose probabilities are made at once
 
 
 def whole(
@@ -126,27 +127,31 @@ def sliding_window(
             total = logits.new_zeros(*logits.shape[:2], *images.shape[2:])
         weight = row_weight[:, None] * column_weight
         total[:, :, y, x] += logits * weight.to(images.device)
+        del logits  # else it would stay until the next tile is done
     assert total is not None
     return total
 
 
-def _log_mean(views: Iterator[Float[Tensor, "b k h w"]], count: int) -> Float32[Tensor, "b k h w"]:
-    """Return the log of the mean of the views' probabilities, holding one view and the sum at a time."""
-    total = next(views).float().softmax(1)
-    for view in views:
-        total += view.float().softmax(1)
+def _log_mean(views: Iterator[tuple[Float[Tensor, "b k h w"], bool]], count: int) -> Float32[Tensor, "b k h w"]:
+    """Return the log of the mean of the views' probabilities; each comes with whether it is a mirror image.
+
+    A map of K channels is large (159 MB for 19 x 1024 x 2048), so there is the sum, one view at a time, and a band.
+    """
+    total: Tensor | None = None
+    for view, mirrored in views:
+        total = torch.zeros_like(view, dtype=torch.float32) if total is None else total
+        for mean, logits in zip(*(torch.split(each, BAND, 2) for each in (total, view)), strict=True):
+            band = logits.float().softmax(1)
+            mean += band.flip(-1) if mirrored else band
+        del view, logits  # else they would stay until the next view is there
+    assert total is not None
     # a probability that vanished in float32 stays a finite logit: -inf turns to NaN in the next resize
     return total.div_(count).clamp_min_(torch.finfo(torch.float32).tiny).log_()
 
 
 def flipped(predict: Predict, images: Num[Tensor, "b c h w"]) -> Float32[Tensor, "b k h w"]:
     """Return log-probabilities, the mean over the pictures and their mirror images (left and right swapped)."""
-
-    def views() -> Iterator[Tensor]:
-        yield predict(images)
-        yield predict(images.flip(-1)).flip(-1)
-
-    return _log_mean(views(), 2)
+    return _log_mean(((predict(images.flip(-1) if each else images), each) for each in (False, True)), 2)
 
 
 def multi_scale(
@@ -173,7 +178,7 @@ def multi_scale(
         scaled = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=scale < 1)
         return resize(predict(scaled).float(), (height, width))
 
-    return _log_mean((at(scale) for scale in scales), len(scales))
+    return _log_mean(((at(scale), False) for scale in scales), len(scales))
 
 
 def compose(

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -25,7 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from gald import checkpoint, machine
-from gald.config import Settings
+from gald.config import Pictures, Settings
+from gald.data.pairs import Label
 from gald.data.stream import Stream, mix, positions, share
 from gald.errors import UserError
 from gald.evaluation import measure
@@ -103,7 +105,8 @@ def fit_here(
 
 
 def processes(config: Settings) -> Fabric:
-    """Where the run takes place, not started yet."""
+    """Where the run takes place, not started yet; a batch that the processes can't share is refused."""
+    share(config.batch, config.devices * config.nodes, config.micro_batch)
     # The running statistics are averaged when they are needed, not overwritten by rank 0's before every forward.
     known = inspect.signature(DistributedDataParallel).parameters
     local: dict[str, Any] = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
@@ -150,6 +153,7 @@ def build(
     """All that may meet a user's mistake, and needs no other process."""
     train_data = task.data(config, config.data.train_split)
     val_data = task.data(config, config.data.val_split)
+    check_labels(config.data, train_data.labels, val_data.labels)
     torch.manual_seed(config.seed)
     # a run that goes on has all its weights: what it began from may be gone by now
     begin = saved or (checkpoint.load(config.init) if config.init else None)
@@ -170,6 +174,17 @@ def build(
         for norm in norms(network):
             norm.requires_grad_(False)
     return train_data, val_data, network
+
+
+def check_labels(data: Pictures, train: Sequence[Label], val: Sequence[Label]) -> None:
+    """Refuse to validate on other classes than are trained on."""
+    one, other = [label.name for label in train], [label.name for label in val]
+    if one != other:
+        different = next(pair for pair in zip_longest(one, other) if pair[0] != pair[1])
+        raise UserError(
+            f"{data.name}'s splits {data.train_split!r} and {data.val_split!r} have different classes: "
+            f"{different[0] or 'none'} there, {different[1] or 'none'} here"
+        )
 
 
 def norms(network: nn.Module) -> list[nn.Module]:

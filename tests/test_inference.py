@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 
 import pytest
@@ -267,6 +268,29 @@ def test_a_model_may_return_the_houses_dict_in_any_precision(images):
         compose(lambda x: {"out": x.bfloat16()}, tile=(16, 16), scales=(0.5, 1.0), flip=True)(images).shape
         == images.shape
     )
+
+
+@pytest.mark.parametrize("options", [{"tile": (16, 24)}, {"flip": True}, {"scales": (0.5, 1.0, 1.5)}])
+def test_no_earlier_view_is_kept_while_the_next_is_predicted(images, options):
+    """Each is as large as the result: kept ones are what fills the memory at full size."""
+    model, given = pointwise(), []
+
+    def record(x):
+        assert [each() for each in given] == [None] * len(given)
+        logits = model(x).clone()
+        given.append(weakref.ref(logits))
+        return logits
+
+    compose(record, **options)(images)
+    assert len(given) > 1
+
+
+@pytest.mark.parametrize("height", [1, 63, 64, 65, 130])
+def test_bands_of_rows_make_no_difference(height):
+    logits = 9 * torch.randn(2, 4, height, 5, generator=torch.Generator().manual_seed(3))
+    views = iter([logits, logits.flip(-1) / 2])
+    expected = (logits.softmax(1) + (logits / 2).softmax(1)) / 2
+    close(flipped(lambda x: next(views), torch.zeros(2, 3, height, 5)).exp(), expected)
 
 
 @pytest.mark.gpu

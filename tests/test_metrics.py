@@ -87,6 +87,39 @@ def test_a_class_that_is_only_predicted_counts_as_zero():
     assert found["miou"] == pytest.approx(1 / 4)
 
 
+def naive_ious(prediction, truth, classes):
+    """Counted class by class in float64, as the definition reads."""
+    values = []
+    for each in range(classes):
+        true, guessed = (truth == each).astype(np.float64), (prediction == each).astype(np.float64)
+        union = np.maximum(true, guessed).sum()
+        values.append((true * guessed).sum() / union if union else math.nan)
+    return values
+
+
+COUNTED = [(5, (520, 640)), (19, (61, 83)), (200, (25, 31)), (300, (25, 31))]
+TYPES = [torch.uint8, torch.int16, torch.int64]
+
+
+@pytest.mark.parametrize(
+    ("classes", "size", "dtype"), [(*each, dtype) for each in COUNTED for dtype in TYPES[each[0] == 300 :]]
+)
+def test_iou_equals_a_naive_count(classes, size, dtype):
+    ignored, spread = (255, 1) if classes < 256 else (-1, 9)
+    metric, prediction, truth = MeanIoU(classes, ignore_index=ignored), [], []
+    for seed in range(3):
+        ours, theirs = pair(20 + seed, min(classes, 30), *size, ignored=0.2, cell=9)
+        valid, ours, theirs = (theirs != 255).numpy(), ours * spread, theirs.masked_fill(theirs == 255, 0) * spread
+        metric.update(ours.to(dtype), theirs.masked_fill(~torch.from_numpy(valid), ignored).to(dtype))
+        prediction.append(ours.numpy()[valid])
+        truth.append(theirs.numpy()[valid])
+    prediction, truth = np.concatenate(prediction), np.concatenate(truth)
+    expected, found = naive_ious(prediction, truth, classes), metric.compute()
+    assert [found[f"iou/{each}"] for each in range(classes)] == pytest.approx(expected, rel=1e-15, nan_ok=True)
+    assert found["miou"] == pytest.approx(np.nanmean(expected), rel=1e-15)
+    assert int(metric.confusion.sum()) == len(truth)
+
+
 # ---------------------------------------------------------------- what all have in common
 
 
@@ -251,6 +284,37 @@ def test_boundary_iou_against_class_by_class(share, ignored, size):
     expected = slow_boundary_iou(prediction[0].numpy(), truth[0].numpy(), 6, boundary_width(*size, share))
     assert [found[f"boundary_iou/{each}"] for each in range(6)] == pytest.approx(expected, nan_ok=True)
     assert found["boundary_iou"] == pytest.approx(np.nanmean(expected))
+
+
+def brute_force_region(mask, width):
+    """The published region, pixel by pixel: those of the mask with one outside of it within ``width`` rows and columns.
+
+    Outside is also what lies beyond the picture.
+    """
+    height, length = mask.shape
+    region = np.zeros_like(mask)
+    for y, x in np.argwhere(mask):
+        inside = y >= width and x >= width and y + width < height and x + width < length
+        around = mask[max(0, y - width) : y + width + 1, max(0, x - width) : x + width + 1]
+        region[y, x] = not (inside and around.all())
+    return region
+
+
+@pytest.mark.parametrize("size", [(30, 47), (20, 9)])
+@pytest.mark.parametrize("share", [0.02, 0.08])
+def test_boundary_iou_against_its_definition_by_brute_force(size, share):
+    metric, width = BoundaryIoU(4, share=share), max(1, round(share * math.hypot(*size)))
+    both, either = np.zeros(4), np.zeros(4)
+    for seed in range(3):
+        prediction, truth = pair(30 + seed, 4, *size)
+        metric.update(prediction, truth)
+        for each in range(4):
+            ours, theirs = (brute_force_region(labels[0].numpy() == each, width) for labels in (prediction, truth))
+            both[each] += (ours & theirs).sum()
+            either[each] += (ours | theirs).sum()
+    found = metric.compute()
+    assert [found[f"boundary_iou/{each}"] for each in range(4)] == pytest.approx(list(both / either), rel=1e-15)
+    assert found["boundary_iou"] == pytest.approx((both / either).mean(), rel=1e-15)
 
 
 # ---------------------------------------------------------------- boundary F

@@ -109,10 +109,3 @@ def report(scores: dict[str, float], sheet: Table, about: dict[str, Any], out: P
     numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
     write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
     print(f"peak memory: {about['peak_memory_gb']} GB\nnumbers: {out}")
-
-
-def table(scores: dict[str, float], names: list[str], title: str) -> Table:
-    from gald.metrics import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS
-    from gald.report import class_table
-
-    return class_table(scores, names, title, SEGMENTATION_COLUMNS, SEGMENTATION_MEANS)
