@@ -101,8 +101,9 @@ def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> No
         assert torch.equal(mask_of(each["segmentation"], *picture.shape[1:]), mask)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_coco_s_own_tool_reads_what_predict_writes(tmp_path: Path) -> None:
-    mask = pytest.importorskip("pycocotools.mask")
+    mask = pytest.importorskip("pycocotools.mask")  # it warns of its own use of numpy
     torch.manual_seed(0)
     for shape in ((1, 1), (5, 7), (30, 4)):
         ours = torch.rand(shape) > 0.5

@@ -105,7 +105,7 @@ def report(scores: dict[str, float], sheet: Table, about: dict[str, Any], out: P
     from gald.files import write_whole
 
     sheet.title = f"{about['data']} {about['split']}, {about['pictures']} pictures; {sheet.title}"
-    Console(width=None if sys.stdout.isatty() else 130).print(sheet)
+    Console(width=None if sys.stdout.isatty() else 190).print(sheet)
     numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
     write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
     print(f"peak memory: {about['peak_memory_gb']} GB\nnumbers: {out}")

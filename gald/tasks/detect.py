@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rich.table import Table
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 
 from gald import checkpoint
 from gald import data as datasets
@@ -28,7 +28,7 @@ from gald.report import class_table, percent
 Batch = list[ObjectSample]
 LossOf = Callable[[Any, Batch], dict[str, Tensor]]
 
-SCORE = "map", "mAP@0.5"  # what the best checkpoint is chosen by: its key, and in words
+SCORE = "voc/map", "mAP@0.5"  # what the best checkpoint is chosen by: its key, and in words
 BACKBONE = "backbone.body."  # how the names of the parameters begin that learn at the plain rate
 
 
@@ -148,9 +148,10 @@ def files(
     return FoundObjects(predict, labels, out, score)
 
 
-def metrics(labels: tuple[Label, ...]) -> Metric:
+def metrics(labels: tuple[Label, ...]) -> MetricCollection:
     """What a validation during training measures; ``gald evaluate`` measures all."""
-    return VocAP(len(labels), names=[label.name for label in labels])
+    names = [label.name for label in labels]
+    return MetricCollection({"ap": VocAP(len(names), names=names)}, prefix="voc/", compute_groups=False)
 
 
 def all_metrics(objects: Objects) -> MetricCollection:
