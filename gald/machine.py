@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from gald.errors import UserError
 
@@ -28,7 +29,7 @@ def fabric(
         raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
     try:
         return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=wanted, strategy=strategy)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:  # the last: too few GPUs
         reason = " ".join(str(error).split()).rstrip(".")
         raise UserError(
             f"can't run on accelerator {accelerator!r} with {devices} devices and {precision} here: {reason}; "

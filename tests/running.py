@@ -8,7 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gald import training
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
 # a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
@@ -42,6 +49,20 @@ def interrupt(
     process.send_signal(number)
     out, err = process.communicate(timeout=200)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def interrupt_step(number: int, patch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in that training step of this process, counted over all parts of a run."""
+    real: Callable[..., Any] = training.step
+    taken = count(1)
+
+    def step(*arguments: Any) -> Any:
+        means = real(*arguments)
+        if next(taken) == number:
+            signal.raise_signal(signal.SIGINT)
+        return means
+
+    patch.setattr(training, "step", step)
 
 
 def lines(metrics: Path) -> list[dict[str, float]]:

@@ -202,7 +202,12 @@ def test_help_lists_what_a_table_holds(table: dict[str, object], flag: str):
     assert [name for name in table if not re.search(rf"(?<![\w-]){name}(?![\w-])", said)] == [], "say it in config.py"
 
 
-@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS, ORDERS, RECIPES], ids=["ga", "ld", "order", "recipe"])
+def test_the_documents_list_the_recipes():
+    pages = README + (ROOT / "docs" / "protocols.md").read_text()
+    assert [name for name in RECIPES if f"`{name}`" not in pages] == []
+
+
+@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS, ORDERS], ids=["ga", "ld", "order"])
 def test_the_readme_lists_what_a_table_holds(table: dict[str, object]):
     assert [name for name in table if f"`{name}`" not in README] == []
 
@@ -226,7 +231,9 @@ def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
     assert recipe.__name__ == name
     assert recipe.__doc__
     settings = recipe()
-    assert from_json(Train, to_json(settings)) == settings
+    assert from_json(to_json(settings)) == settings
+    if not isinstance(settings, Train):
+        return
     small = replace(settings.model, backbone="test_resnet", pretrained=False, weights=None)
     network = segment.model(small, num_classes=5).train()
     outputs = network(torch.randint(256, (2, 3, 33, 49), dtype=torch.uint8))

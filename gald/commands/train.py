@@ -2,52 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from gald.config import Train, from_json
+from gald.config import Settings, Train, from_json
 from gald.errors import UserError, lookup
 from gald.recipes import RECIPES
 
+if TYPE_CHECKING:
+    from gald.phases import Part
+    from gald.training import Ended
 
-def train(settings: Train, out: Path = Path("runs/train"), *, resume: bool = False) -> None:
-    """Train a network and keep its best and last checkpoint in ``out``."""
-    from gald.tasks import segment
+
+def train(
+    settings: Settings, out: Path = Path("runs/train"), *, resume: bool = False, notes: Sequence[str] = ()
+) -> None:
+    """Train a network and keep its best and last checkpoint in ``out``; a run of several parts goes part by part."""
+    from gald.phases import parts
+
+    todo = parts(settings, out)  # before torch is there: what is missing is said at once
+
+    from gald.tasks import TASKS
     from gald.training import fit
 
-    ended = fit(segment, settings, out, resume=resume)
+    task = TASKS[settings.task]
+    if len(todo) > 1:
+        in_parts(todo, settings, out, resume, notes)
+    elif (out / "1-begin").is_dir():
+        raise UserError(f"{out} holds a run of several parts, which this is not; choose another --out")
+    else:
+        report(out, fit(task, settings, out, resume=resume, notes=notes), task.SCORE[1])
+
+
+def in_parts(todo: Sequence[Part], settings: Settings, out: Path, resume: bool, notes: Sequence[str]) -> None:
+    """Train one part after the other, on the same processes. What a later part would lack is told before the first."""
+    from gald.phases import check, said
+    from gald.run_folder import check_folder, finished, keep_plan
+    from gald.stopping import stoppable
+    from gald.tasks import TASKS
+    from gald.together import everyone, first_alone, launched, together
+    from gald.training import fit_here, processes
+
+    task, fabric = TASKS[settings.task], processes(settings)
+    with launched(fabric), stoppable() as stop:
+        together(fabric, lambda: check_folder(out, resume=False))  # a run of one may lie there
+        together(fabric, lambda: check_folder(todo[0].folder, resume))
+        done = together(fabric, lambda: [finished(each.folder, each.settings.steps) for each in todo[:-1]])
+        todo = todo[sum(everyone(fabric, done)[0]) :]
+        together(fabric, lambda: check(task, todo))
+        first_alone(fabric, lambda: keep_plan(out, settings, resume))
+        for part in todo:
+            goes_on = everyone(fabric, (part.folder / "last.pt").is_file())[0]
+            words = [*notes, said(part)] if part is todo[0] else [said(part)]
+            ended = fit_here(task, part.settings, part.folder, fabric, stop, resume=goes_on, notes=words)
+            report(part.folder, ended, task.SCORE[1])
+
+
+def report(folder: Path, ended: Ended, score: str) -> None:
+    """Say how a run, or a part of one, ended; one that was stopped ends the command."""
     if ended.step < ended.steps:
         if ended.first:
-            print(f"stopped at step {ended.step} of {ended.steps}, saved in {out / 'last.pt'}; go on with --resume")
+            saved = folder / "last.pt"
+            print(f"stopped at step {ended.step} of {ended.steps}, saved in {saved}; go on with --resume")
         raise SystemExit(130)
     if ended.first:
-        print(f"best checkpoint: {out / 'best.safetensors'} (val mIoU {100 * ended.best:.2f} %)")
+        print(f"best checkpoint: {folder / 'best.safetensors'} (val {score} {100 * ended.best:.2f} %)")
 
 
 def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]:
     """Take the recipe (or --config FILE, or --resume) off the command line; its settings are the flags' defaults."""
     recipe, config, rest = _split(arguments)
     out = Path(_value_of("--out", rest) or "runs/train")
+    default: Settings
     if config is not None:
-        default = from_json(Train, _read(Path(config)), config)
+        default = from_json(_read(Path(config)), config)
     elif recipe is not None:
         default = lookup(RECIPES, recipe, "recipe")()
     elif "--resume" in rest:
-        default = from_json(Train, _read(out / "config.json"), str(out / "config.json"))
+        default = from_json(_read(out / "config.json"), str(out / "config.json"))
     elif {"-h", "--help"} & set(rest):
         default = Train()
     else:
         raise UserError(f"say what to train: gald train RECIPE, one of {', '.join(RECIPES)}; or --config FILE")
 
     def command(
-        settings: Annotated[Train, tyro.conf.arg(name="")] = default,
+        settings: Settings = default,
         out: Path = out,
         resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     ) -> None:
-        train(settings, out, resume=resume)
+        train(settings, out, resume=resume, notes=departures(recipe, default, settings))
+
+    # the flags are those of the recipe's own kind of run
+    command.__annotations__["settings"] = Annotated[type(default), tyro.conf.arg(name="")]
 
     recipes = "\n\n    ".join(f"{name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
     command.__doc__ = f"""Train a network: gald train RECIPE --data.root ROOT --out RUN [--resume]
@@ -62,6 +111,14 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
         resume: go on from last.pt in the run's folder.
     """
     return command, rest
+
+
+def departures(recipe: str | None, default: Settings, settings: Settings) -> list[str]:
+    """Say in what a run is not the recipe's, whose published number it then can't be held against."""
+    from gald.run_folder import changed
+
+    different = changed(default, settings)
+    return [f"departs from the recipe {recipe}: {'; '.join(different)}"] if recipe and different else []
 
 
 def _split(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gald.config import Settings
-from gald.recipes import camvid, cityscapes, cityscapes_test, detection, scenes, streets
+from gald.recipes import camvid, cityscapes, cityscapes_test, coco, detection, scenes, streets, voc
 
 RECIPES: dict[str, Callable[[], Settings]] = {
     "synthetic": streets.synthetic,
@@ -51,4 +51,18 @@ RECIPES: dict[str, Callable[[], Settings]] = {
     "shapes": detection.shapes,
     "bccd_lite0": detection.bccd_lite0,
     "coco_mini_lite0": detection.coco_mini_lite0,
+    "voc_r50": voc.voc_r50,
+    "voc_r50_nonlocal": voc.voc_r50_nonlocal,
+    "voc_r50_cgnl": voc.voc_r50_cgnl,
+    "voc_r50_gald": voc.voc_r50_gald,
+    "voc_r101": voc.voc_r101,
+    "voc_r101_nonlocal": voc.voc_r101_nonlocal,
+    "voc_r101_gald": voc.voc_r101_gald,
+    "coco_r50": coco.coco_r50,
+    "coco_r50_nonlocal": coco.coco_r50_nonlocal,
+    "coco_r50_cgnl": coco.coco_r50_cgnl,
+    "coco_r50_gald": coco.coco_r50_gald,
+    "coco_r101": coco.coco_r101,
+    "coco_r101_nonlocal": coco.coco_r101_nonlocal,
+    "coco_r101_gald": coco.coco_r101_gald,
 }

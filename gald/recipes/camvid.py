@@ -1,7 +1,9 @@
 """CamVid at 360x480 with the settings of the GALD paper: each aggregation, with and without local distribution.
 
-The second paper (IEEE TIP 2021) names CamVid; its settings and number are not at hand, so no row has one. The schedule
-is ours: 10 000 steps of 8 whole pictures (218 epochs of 367). Measured on the test split: ``gald evaluate --split test``.
+The second paper (IEEE TIP 2021) names CamVid; its settings and number are not at hand, so no row has one. The
+schedule is ours: 10 000 steps of 8 (218 epochs of 367 pictures), crops as large as the pictures. Measured on the test
+split: ``gald evaluate --split test``.
+
 On a CPU take the light backbone, for any of them: ``--model.backbone tf_efficientnet_lite0 --model.output-stride 16
 --model.channels 128 --steps 1900``; camvid_lite0 is tuned for it.
 """

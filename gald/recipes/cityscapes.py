@@ -29,7 +29,7 @@ def paper(**model: Any) -> Train:
 
 
 def cityscapes_r50_fcn() -> Train:
-    """Table 1a, FCN (baseline), ResNet-50: 73.7 % val mIoU in print. Not run.
+    """Tables 1a, 1b, 1c, 1d and 1e, FCN (baseline), ResNet-50: 73.7 % val mIoU in print. Not run.
 
     8 GPUs; measured with ``--tile 769 769``. Settings: :func:`paper`. The head's two convolutions stay, without block.
     """
@@ -103,9 +103,9 @@ def cityscapes_r50_nonlocal_ld() -> Train:
 
 
 def cityscapes_r50_cgnl_ld() -> Train:
-    """Tables 1b to 1e, GALD itself (CGNL, then LD by depth-wise convolutions), ResNet-50: 79.6 % val mIoU in print.
+    """Tables 1b, 1c, 1d and 1e, GALD (CGNL, then LD), ResNet-50: 79.6 % val mIoU in print. Not run.
 
-    Not run. Somebody who ran the authors' code reported 78.07 (its issue 7).
+    Somebody who ran the authors' code reported 78.07 (its issue 7).
     8 GPUs; measured with ``--tile 769 769``. Settings: :func:`paper`.
     """
     return paper(ga="cgnl", ld="mask")

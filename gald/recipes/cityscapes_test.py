@@ -38,9 +38,9 @@ def cityscapes_test_r101() -> Train:
 def cityscapes_test_r101_coarse() -> Train:
     """Table 2b, GALDNet, ResNet-101, fine and coarse labels: 82.9 % test mIoU in print. Not run.
 
-    In three parts: fine; 50 000 steps of 16 on train_extra with a larger crop and frozen batch norm; 10 000 on fine at a
-    lower rate. The paper doesn't say how large the crop is (ours: 896), how low the rate (0.001), nor whether batch norm
-    learns again in the last part (it does here). 8 GPUs; ``gald submit`` as for the others, with ``--flip``.
+    In three parts: fine; 50 000 steps of 16 on train_extra with a larger crop and frozen batch norm; 10 000 on fine at
+    a lower rate. The paper doesn't say how large the crop is (ours: 896), how low the rate (0.001), nor whether batch
+    norm learns again in the last part (it does here). 8 GPUs; ``gald submit`` as for the others, with ``--flip``.
     """
     return replace(cityscapes_test_r101(), then=(COARSE, FINE))
 
@@ -48,9 +48,9 @@ def cityscapes_test_r101_coarse() -> Train:
 def cityscapes_test_r101_mapillary() -> Train:
     """Table 2b, GALDNet(+Mapillary), ResNet-101: 83.3 % test mIoU in print. Not run. Needs ``--then.1.root VISTAS``.
 
-    Mapillary Vistas in Cityscapes' 19 classes, "the same steps as coarse": fine, coarse, Mapillary, fine. The paper gives
-    neither the order nor its map of the 65 labels; both are ours. 8 GPUs; ``gald submit`` as for the others, with
-    ``--flip``.
+    Mapillary Vistas in Cityscapes' 19 classes, "the same steps as coarse": fine, coarse, Mapillary, fine. The paper
+    gives neither the order, which is ours, nor its map of the 65 labels, which is RobustNet's (CVPR 2021). 8 GPUs;
+    ``gald submit`` as for the others, with ``--flip``.
     """
     return replace(cityscapes_test_r101(), then=(COARSE, MAPILLARY, FINE))
 

@@ -2,8 +2,8 @@
 
 Its abstract names them; its settings and numbers are not at hand. Schedules are therefore the field's, as
 mmsegmentation publishes them for a dilated ResNet: batch 16 on 4 GPUs, SGD 0.9, poly 0.9, scales 0.5 to 2 (of the
-picture as it is; there of one resized to a short side of 512, or 520 for Pascal Context), no OHEM, auxiliary loss x 0.4.
-Its change of colours is left out.
+picture as it is; there of one resized to a short side of 512, or 520 for Pascal Context), no OHEM, auxiliary loss
+x 0.4. Its changes of colour and its smallest rate, 1e-4, are left out.
 """
 
 from __future__ import annotations

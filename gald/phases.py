@@ -1,0 +1,91 @@
+"""A run of several parts: fine data, then coarse or other data, then fine data again (the GALD paper, section 4.1).
+
+Each part is a run of its own, in a folder of its own, that begins with the last weights of the part before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gald.config import Phase, Settings, Train
+from gald.errors import UserError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a run: its folder and settings, and how it is called (nothing for the whole of a run of one)."""
+
+    folder: Path
+    settings: Settings
+    title: str = ""
+
+
+def parts(run: Settings, out: Path) -> list[Part]:
+    """The parts of a run: itself in ``out``, or ``out/1-begin``, ``out/2-NAME``, ... where it has several."""
+    if not isinstance(run, Train) or not run.then:
+        return [Part(out, run)]
+    first, count = replace(run, then=()), 1 + len(run.then)
+    found = [Part(out / "1-begin", first, f"part 1 of {count}, begin")]
+    for number, phase in enumerate(run.then, start=2):
+        if phase.data is not None and phase.root is None:
+            raise UserError(
+                f"part {number} of {count}, {phase.name}, trains on another data set, {phase.data}: "
+                f"say where it lies, --then.{number - 2}.root ROOT"
+            )
+        settings = replace(changed(first, phase), init=found[-1].folder / "last.pt")
+        found.append(Part(out / f"{number}-{phase.name}", settings, f"part {number} of {count}, {phase.name}"))
+    return found
+
+
+def changed(run: Train, phase: Phase) -> Train:
+    """The run's settings with those that the phase names."""
+    data = {"name": phase.data, "root": phase.root, "train_split": phase.train_split, "crop": phase.crop}
+    others = {"batch": phase.batch, "steps": phase.steps, "frozen_norm": phase.frozen_norm}
+    optim = replace(run.optim, **_given({"lr": phase.lr}))
+    return replace(run, data=replace(run.data, **_given(data)), optim=optim, **_given(others))
+
+
+def _given(values: Mapping[str, object]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def said(part: Part) -> str:
+    """A part in words, for the screen."""
+    run = part.settings
+    crop = f", crop {run.data.crop[0]}x{run.data.crop[1]}" if isinstance(run, Train) else ""
+    return (
+        f"{part.title}: {run.steps} steps of {run.batch} pictures, {run.data.name} {run.data.train_split}{crop}, "
+        f"rate {run.optim.lr:g}{', frozen batch norm' if run.frozen_norm else ''}"
+    )
+
+
+def check(task: ModuleType, todo: Sequence[Part]) -> None:
+    """Open the data of every part, so that what a late one lacks is told before the first has trained for a day."""
+    from gald.data.stream import share  # with torch, which a missing folder needn't wait for
+
+    trained = None
+    for part in todo:
+        run, about = part.settings, part.settings.data
+        try:
+            share(run.batch, run.devices * run.nodes, run.micro_batch)
+            tables = [task.data(run, split).labels for split in (about.train_split, about.val_split)]
+        except UserError as error:
+            raise UserError(f"{part.title}: {error}") from None
+        for names in ([label.name for label in table] for table in tables):
+            trained = trained or names
+            if names != trained:
+                different = _difference(names, trained)
+                raise UserError(
+                    f"{part.title}: {about.name} has {different}; every part of a run needs the same classes"
+                )
+
+
+def _difference(names: Sequence[str], trained: Sequence[str]) -> str:
+    if len(names) != len(trained):
+        return f"{len(names)} classes where the part before has {len(trained)}"
+    here, before = next(pair for pair in zip(names, trained, strict=True) if pair[0] != pair[1])
+    return f"the class {here!r} where the part before has {before!r}"
