@@ -16,7 +16,6 @@ from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from torch.utils.tensorboard import SummaryWriter
 
-from gald import checkpoint
 from gald.config import Settings, from_json, to_json
 from gald.errors import UserError
 from gald.files import write_whole
@@ -68,11 +67,6 @@ def keep_plan(out: Path, settings: Settings, resume: bool) -> None:
             raise UserError(f"{plan} has other settings ({'; '.join(different[:4])}); use the same, or another --out")
     else:
         write_whole(plan, to_json(settings).encode())
-
-
-def finished(folder: Path, steps: int) -> bool:
-    """Whether a part of a run has taken its last step."""
-    return (folder / "last.pt").is_file() and checkpoint.load(folder / "last.pt").step >= steps
 
 
 def changed(before: Any, now: Any, where: str = "") -> list[str]:

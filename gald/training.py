@@ -104,6 +104,11 @@ def fit_here(
         return Ended(run.step, config.steps, run.best, run.first)
 
 
+def finished(folder: Path, steps: int) -> bool:
+    """Whether a part of a run has taken its last step."""
+    return (folder / "last.pt").is_file() and checkpoint.load(folder / "last.pt").step >= steps
+
+
 def processes(config: Settings) -> Fabric:
     """Where the run takes place, not started yet; a batch that the processes can't share is refused."""
     share(config.batch, config.devices * config.nodes, config.micro_batch)

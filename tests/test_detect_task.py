@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake import voc0712
+from fake import coco, voc0712
 from PIL import Image
 from running import gald, interrupt, line, lines
 from test_training import assert_same
 
-from gald import checkpoint, cli
-from gald.config import Boxes, Detect, Detector, Optim
+from gald import checkpoint, cli, machine
+from gald.config import Boxes, Detect, Detector, Optim, from_json, to_json
 from gald.data.coco_masks import mask_of, runs_of
 from gald.data.shapes import shapes
 from gald.errors import UserError
+from gald.recipes import RECIPES
+from gald.run_folder import claimed
 from gald.tasks import detect, load_model
-from gald.training import fit, learning_rate
+from gald.together import launched
+from gald.training import fit, learning_rate, loop, prepare
 
 TINY = (
     "--model.backbone", "test_resnet", "--model.strides", "8", "16", "32", "--model.anchors", "12", "24", "48", "96",
@@ -169,3 +173,47 @@ def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None
     again = replace(CONFIG, data=Boxes(name="voc0712", root=root), init=tmp_path / "run" / "last.pt")
     with pytest.raises(UserError, match="has 5 classes and the data set has 20"):
         fit(detect, again, tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Boxes]:
+    """A miniature of each data set that the recipes name, and the splits that it has."""
+    root = tmp_path_factory.mktemp("trees")
+    devkit = voc0712.write(root / "voc") / "VOCdevkit"
+    return {
+        "shapes": Boxes(name="shapes"),
+        "voc0712": Boxes(name="voc0712", root=devkit),
+        "voc_folder": Boxes(name="voc_folder", root=devkit / "VOC2007", train_split="trainval", val_split="test"),
+        "coco": Boxes(name="coco", root=coco.write(root / "coco")),
+        "coco_folder": Boxes(name="coco_folder", root=coco.write_folder(root / "folder")),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, make in RECIPES.items() if isinstance(make(), Detect)])
+def test_every_recipe_trains_resumes_and_is_measured_in_miniature(
+    name: str, trees: dict[str, Boxes], tmp_path: Path
+) -> None:
+    recipe = RECIPES[name]()
+    assert isinstance(recipe, Detect)
+    assert from_json(to_json(recipe)) == recipe
+    assert re.search(r"in print\. Not run\.|Reached|For trying|Not run yet", RECIPES[name].__doc__ or "")
+    model = replace(
+        recipe.model, backbone="test_resnet", pretrained=False, strides=(8, 16), anchors=None, fpn_channels=8,
+        head_channels=8, proposals=20, samples=8, short=(32, 48), longest=64,
+    )  # fmt: skip
+    config = replace(
+        recipe, model=model, data=replace(trees[recipe.data.name], workers=0), steps=2, batch=2, micro_batch=1,
+        devices=1, accelerator="cpu", compile=False, val_every=0, save_every=1,
+    )  # fmt: skip
+    run = tmp_path / "run"
+    torch.manual_seed(0)
+    fabric = machine.fabric("cpu", precision=config.precision)
+    with launched(fabric), claimed(run, fabric):
+        begun = prepare(detect, config, run, fabric)
+        loop(begun, stop=lambda: begun.step >= 1)
+    assert checkpoint.load(run / "last.pt").step == 1
+    ended = fit(detect, config, run, resume=True)
+    assert ended.step == 2
+    cli.main(["evaluate", "--checkpoint", str(run / "best.safetensors"), "--accelerator", "cpu"])
+    file = run / f"best-{config.data.name}-{config.data.val_split}.json"
+    assert ("mask/ap" in json.loads(file.read_text())["scores"]) == recipe.model.masks

@@ -40,11 +40,11 @@ def train(
 def in_parts(todo: Sequence[Part], settings: Settings, out: Path, resume: bool, notes: Sequence[str]) -> None:
     """Train one part after the other, on the same processes. What a later part would lack is told before the first."""
     from gald.phases import check, said
-    from gald.run_folder import check_folder, finished, keep_plan
+    from gald.run_folder import check_folder, keep_plan
     from gald.stopping import stoppable
     from gald.tasks import TASKS
     from gald.together import everyone, first_alone, launched, together
-    from gald.training import fit_here, processes
+    from gald.training import finished, fit_here, processes
 
     task, fabric = TASKS[settings.task], processes(settings)
     with launched(fabric), stoppable() as stop:
