@@ -22,6 +22,8 @@ from gald.measuring.count import macs
 from gald.measuring.memory import Peak, ScarceError, cuda_peak, peaks_in_child, tell_peaks
 from gald.measuring.table import facts, write_csv
 from gald.measuring.times import Times, affordable, in_turns, rounds
+from gald.recipes import RECIPES
+from gald.tasks import TASKS
 
 TINY = Case(PLAIN, channels=8, size=(5, 6))
 
@@ -337,3 +339,31 @@ def test_a_gpu_tells_what_it_allocates(tmp_path: Path):
     assert "needs more memory" in cuda_peak(lambda: lambda: torch.ones(2**40, device=device), device).why
     main(["benchmark", "--ga", "psp", "--size", "5", "6", "--channels", "8", "--accelerator", "cuda",
           "--precision", "16-mixed", "--out", str(tmp_path / "gpu.csv")])  # fmt: skip
+
+
+@pytest.mark.parametrize(("recipe", "names"), [
+    ("shapes", ["no block", "nonlocal alone", "nonlocal + mask"]),
+    ("cityscapes_r50_fcn", ["no block"]),
+])  # fmt: skip
+def test_whole_networks(recipe: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = RECIPES[recipe]()
+    small = replace(settings, model=replace(settings.model, backbone="test_resnet"))
+    monkeypatch.setitem(RECIPES, recipe, lambda: small)
+    out = tmp_path / "networks.csv"
+    main(["benchmark", "--network", recipe, "--size", "32", "48", "--repetitions", "1", "--accelerator", "cpu",
+          "--out", str(out)])  # fmt: skip
+    rows = list(csv.DictReader(out.open()))
+    assert [row["network"] for row in rows] == names
+    task = TASKS[settings.task]
+    classes = 19 if settings.task == "segment" else 20
+    whole = task.model(replace(small.model, pretrained=False), classes)
+    assert int(rows[-1]["parameters"]) == sum(each.numel() for each in whole.parameters())
+    assert float(rows[0]["parameters_ratio"]) == float(rows[0]["forward_s_ratio"]) == 1
+    assert {row["size"] for row in rows} == {"32x48"}
+
+
+def test_a_network_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for network, sentence in (("shape", "did you mean 'shapes'"), ("gone.pt", "no checkpoint at gone.pt")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["benchmark", "--network", network, "--out", str(tmp_path / "x.csv"), "--accelerator", "cpu"])
+        assert sentence in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,8 @@ MEASURED = {
 def benchmark(
     ga: tuple[str, ...] = (),
     ld: tuple[str, ...] = ("none", "mask"),
-    size: tuple[int, int] = (97, 97),
+    network: str | None = None,
+    size: tuple[int, int] | None = None,
     channels: int = 512,
     batch: int = 1,
     order: str = "ga-ld",
@@ -46,10 +47,15 @@ def benchmark(
     in a fresh process for each block. What needs more memory than is free is left out with a note. Everything at its
     default takes about ten minutes on two cores; --ga and --ld choose less.
 
+    With --network, a recipe or a checkpoint of any task, its whole network is measured on a picture instead, with fresh
+    weights: without the block, with the aggregation alone, and as it is.
+
     Args:
         ga: global aggregations, by name; every one if left out.
         ld: local distributions, by name.
-        size: height and width of the map.
+        network: the name of a recipe, or a checkpoint (best.safetensors, last.pt); only --size, --repetitions,
+            --precision, --accelerator and --out go with it.
+        size: height and width of the map, 97 97 if left out; with --network of the picture, 512 1024 if left out.
         channels: of the map.
         batch: maps at once.
         order: ga-ld, ld-ga, parallel, ga or ld; what an order doesn't use is measured once.
@@ -66,12 +72,20 @@ def benchmark(
     from gald.measuring.comparison import compared
     from gald.measuring.table import facts
 
+    size = size or ((97, 97) if network is None else (512, 1024))
     _check_names(ga, ld, order, reduce)
     _check_numbers(size, channels, batch, repetitions)
-    device = machine.fabric(accelerator, precision=precision).device
+    fabric = machine.fabric(accelerator, precision=precision)
+    device = fabric.device
     about = {**facts(device), "gald": gald.__version__}
     out = out or Path("results") / _name(about)
     check_writable(out)
+    if network is not None:
+        rows = _networks(network, size, repetitions, fabric)
+        _show_networks(rows, f"{network}, a picture of {size[0]}x{size[1]}")
+        _write(rows, about | {"size": f"{size[0]}x{size[1]}", "precision": precision}, out)
+        print(f"on {about['device']}, {about['threads']} threads, torch {about['torch']}\nnumbers: {out}")
+        return
 
     plain = Case(PLAIN, "none", order, reduce, channels, batch, size, precision, str(device))
     _check_size(plain)
@@ -79,6 +93,55 @@ def benchmark(
     _show(rows, plain)
     _write(rows, about, out)
     print(f"on {about['device']}, {about['threads']} threads, torch {about['torch']}\nnumbers: {out}")
+
+
+def _networks(source: str, size: tuple[int, int], repetitions: int | None, fabric: Any) -> list[Row]:
+    """The network of a recipe or checkpoint, with fresh weights, beside itself without LD and without the block."""
+    from dataclasses import replace
+
+    import torch
+
+    from gald import checkpoint
+    from gald.errors import lookup
+    from gald.measuring.network import measured
+    from gald.recipes import RECIPES
+    from gald.tasks import TASKS
+
+    is_file = Path(source).suffix in (".safetensors", ".pt")
+    settings = checkpoint.load(Path(source)).config if is_file else lookup(RECIPES, source, "recipe")()
+    task, model = TASKS[settings.task], replace(settings.model, pretrained=False, weights=None)
+    wanted: dict[str, dict[str, Any]] = {"no block": {"ga": "none", "ld": "none"}, f"{model.ga} alone": {"ld": "none"},
+              f"{model.ga} + {model.ld}": {}}  # fmt: skip
+    settled = {name: replace(model, **changes) for name, changes in wanted.items()}
+    different = {name: each for i, (name, each) in enumerate(settled.items()) if each not in [*settled.values()][:i]}
+    classes = 19 if settings.task == "segment" else 20
+    networks = {name: task.model(each, classes).to(fabric.device) for name, each in different.items()}
+    picture = torch.randint(256, (3, *size), dtype=torch.uint8, device=fabric.device)
+
+    def look(network: Any) -> None:
+        with fabric.autocast():
+            task.shown(network)(picture)
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize(fabric.device)
+
+    return measured(networks, look, repetitions)
+
+
+def _show_networks(rows: list[Row], title: str) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    lines = Table("network", title=f"{title}; x: times the first")
+    for heading in ("parameters\nmillions", "x", "forward\nms", "x"):
+        lines.add_column(heading, justify="right")
+    for row in rows:
+        millions, ms = float(row["parameters"] or 0) / 1e6, 1e3 * float(row["forward_s"] or 0)
+        ratios = (float(row[f"{key}_ratio"] or 0) for key in ("parameters", "forward_s"))
+        more, slower = (f"{each:.2f}" for each in ratios)
+        lines.add_row(str(row["network"]), f"{millions:.2f}", more, f"{ms:.1f}", slower)
+    Console(width=None if sys.stdout.isatty() else 120).print(lines)
 
 
 def _check_names(ga: Sequence[str], ld: Sequence[str], order: str, reduce: int) -> None:
