@@ -13,9 +13,11 @@ from gald.errors import UserError, lookup, sentence
 COMMANDS = {
     "demo": ("gald.commands.demo:demo", "train a small network here and now, and see what GA and LD each add"),
     "train": ("gald.commands.train:train", "train a network by a recipe; stop and resume at will"),
+    "study": ("gald.commands.study:study", "train the rows of a study alike, several seeds each, and compare them"),
     "evaluate": ("gald.commands.evaluate:evaluate", "measure a checkpoint on a data set"),
     "predict": ("gald.commands.predict:predict", "segment pictures with a checkpoint"),
     "score": ("gald.commands.score:score", "score a folder of predictions, whatever made them"),
+    "compare": ("gald.commands.compare:compare", "compare two checkpoints or folders of predictions, as a page"),
     "submit": ("gald.commands.submit:submit", "predict a benchmark's test set and write what its server takes"),
     "benchmark": ("gald.commands.benchmark:benchmark", "measure what each aggregation costs, beside a 3x3 convolution"),
     "footprint": ("gald.commands.footprint:footprint", "draw what one place of a picture hears of the others"),

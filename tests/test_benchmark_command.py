@@ -352,7 +352,7 @@ def test_whole_networks(recipe: str, names: list[str], tmp_path: Path, monkeypat
     out = tmp_path / "networks.csv"
     main(["benchmark", "--network", recipe, "--size", "32", "48", "--repetitions", "1", "--accelerator", "cpu",
           "--out", str(out)])  # fmt: skip
-    rows = list(csv.DictReader(out.open()))
+    rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["network"] for row in rows] == names
     task = TASKS[settings.task]
     classes = 19 if settings.task == "segment" else 20
