@@ -37,11 +37,11 @@ def bccd_lite0() -> Detect:
         ),
         data=Boxes(name="voc_folder", jitter=0.2),
         optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=1e-4, clip=10.0),
-        steps=1000,
+        steps=900,
         batch=8,
         precision="bf16-mixed",
         channels_last=True,
-        val_every=250,
+        val_every=300,
         save_every=50,
     )  # fmt: skip
 
@@ -49,20 +49,20 @@ def bccd_lite0() -> Detect:
 def coco_mini_lite0() -> Detect:
     """EfficientNet-Lite0, non-local and LD, Mask R-CNN, over-fitted to a few photos in COCO's format, for a CPU.
 
-    Not run yet.
+    For seeing that everything learns: it validates on its own training photos. Not run yet.
     """
     return Detect(
         model=Detector(
             backbone="tf_efficientnet_lite0", ga="nonlocal", masks=True, strides=(4, 8, 16, 32),
-            anchors=(16, 32, 64, 128, 256), fpn_channels=128, head_channels=512, proposals=500, samples=128,
-            short=(320,), longest=480,
+            anchors=(16, 32, 64, 128, 256), fpn_channels=96, head_channels=384, proposals=300, samples=96,
+            short=(256,), longest=384,
         ),
-        data=Boxes(name="coco_folder"),
+        data=Boxes(name="coco_folder", val_split="train", flip=0.0),
         optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=0.0, clip=10.0),
-        steps=1500,
-        batch=8,
+        steps=1400,
+        batch=4,
         precision="bf16-mixed",
         channels_last=True,
-        val_every=0,
+        val_every=350,
         save_every=50,
     )  # fmt: skip
