@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import types
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gald.errors import UserError, lookup
 
+DRAWN = ("synthetic", "shapes")  # data sets without files
 T = TypeVar("T")
+BodyT = TypeVar("BodyT", bound="Body")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Body:
 
     def __post_init__(self) -> None:
         _require(not (self.pretrained and self.weights), "give model.pretrained or model.weights, not both")
+
+    def bare(self: BodyT) -> BodyT:
+        """The same network without initial weights, for one whose weights all come from a checkpoint."""
+        return replace(self, pretrained=False, weights=None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Detector(Body):
     norm: Literal["frozen", "batch"] = "frozen"
     """The backbone's batch norms: as they were pretrained, or trained (synchronised over GPUs)."""
     strides: tuple[int, ...] = (4, 8, 16, 32)
-    """The pyramid's levels, in pixels of the picture; without 4 it is several times cheaper, and blind to the smallest."""
+    """The pyramid's levels, in pixels of the picture; without 4 it is much cheaper, and misses the smallest."""
     fpn_channels: int = 256
     """Width of the pyramid."""
     head_channels: int = 1024
@@ -84,6 +90,12 @@ class Detector(Body):
     """The picture's short side in pixels; training takes any of them by chance, evaluation the last."""
     longest: int = 1333
     """No side is longer than this."""
+    torchvision: Path | None = None
+    """Start from this file of torchvision's detector on the same ResNet (.pth, .safetensors): everything but the block,
+    and what predicts another number of classes."""
+
+    def bare(self) -> Detector:
+        return replace(super().bare(), torchvision=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -231,7 +243,7 @@ class Settings:
     micro_batch: int = 0
     """Pictures on a device at once; 0 takes batch / devices."""
     init: Path | None = None
-    """Start from all weights of this checkpoint: best.safetensors or last.pt of a run of the same network and classes."""
+    """Start from all weights of this checkpoint: best.safetensors or last.pt of a run of that network and classes."""
     frozen_norm: bool = False
     """Batch norms keep the statistics and weights that the run starts with."""
     seed: int = 0

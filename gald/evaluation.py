@@ -12,6 +12,7 @@ from torchmetrics import Metric, MetricCollection
 
 from gald.progress import track
 from gald.stopping import leave_interrupts_to_the_parent
+from gald.together import together
 
 
 class Ready(Dataset[Any]):
@@ -47,10 +48,14 @@ def measure(
     mine = Subset(samples, range(fabric.global_rank, len(samples), fabric.world_size))
     quiet = leave_interrupts_to_the_parent if workers else None
     loader: Any = DataLoader(mine, batch_size=None, num_workers=workers, worker_init_fn=quiet)
-    for sample in track(loader, what, len(mine), shown=bool(fabric.is_global_zero)):
-        with fabric.autocast():
-            prediction, truth = answer(fabric.to_device(sample))
-        metrics.update(prediction, truth)
-        if each is not None:
-            each(sample["name"], prediction, truth)
+
+    def look() -> None:
+        for sample in track(loader, what, len(mine), shown=bool(fabric.is_global_zero)):
+            with fabric.autocast():
+                prediction, truth = answer(fabric.to_device(sample))
+            metrics.update(prediction, truth)
+            if each is not None:
+                each(sample["name"], prediction, truth)
+
+    together(fabric, look)  # a faulty file that one process meets ends all, before they wait for each other's counts
     return {key: float(value) for key, value in metrics.compute().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import sys
@@ -24,6 +25,12 @@ def fabric(
     """
     if devices < 1 or nodes < 1:
         raise UserError(f"devices is {devices} and nodes is {nodes}; both must be at least 1")
+    cores = os.cpu_count() or 1
+    if accelerator == "auto" and devices > cores and not _has_gpu(accelerator):
+        raise UserError(
+            f"{devices} devices, and no GPU here: give --devices 1, or --accelerator cpu for {devices} processes "
+            f"on {cores} cores"
+        )
     wanted: Any = precision
     if precision == "16-mixed" and not _has_gpu(accelerator):  # Fabric would warn, and take bf16
         raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")

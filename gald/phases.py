@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gald.config import Phase, Settings, Train
+from gald.config import DRAWN, Phase, Settings, Train
 from gald.errors import UserError
 
 
@@ -26,6 +26,8 @@ class Part:
 
 def parts(run: Settings, out: Path) -> list[Part]:
     """The parts of a run: itself in ``out``, or ``out/1-begin``, ``out/2-NAME``, ... where it has several."""
+    if run.data.root is None and run.data.name not in DRAWN:
+        raise UserError(f"the data set {run.data.name!r} needs the folder it lies in: --data.root ROOT")
     if not isinstance(run, Train) or not run.then:
         return [Part(out, run)]
     first, count = replace(run, then=()), 1 + len(run.then)
@@ -36,8 +38,14 @@ def parts(run: Settings, out: Path) -> list[Part]:
                 f"part {number} of {count}, {phase.name}, trains on another data set, {phase.data}: "
                 f"say where it lies, --then.{number - 2}.root ROOT"
             )
-        settings = replace(changed(first, phase), init=found[-1].folder / "last.pt")
-        found.append(Part(out / f"{number}-{phase.name}", settings, f"part {number} of {count}, {phase.name}"))
+        title = f"part {number} of {count}, {phase.name}"
+        if not phase.name.replace("-", "").replace("_", "").isalnum():
+            raise UserError(f"{title}: its name becomes a folder; use letters, digits, - and _")
+        try:
+            settings = replace(changed(first, phase), init=found[-1].folder / "last.pt")
+        except UserError as error:
+            raise UserError(f"{title}: {error}") from None
+        found.append(Part(out / f"{number}-{phase.name}", settings, title))
     return found
 
 

@@ -27,9 +27,9 @@ class LabelMaps:
         by_id = {label.id: label.color for label in labels}
         self.palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
 
-    def add(self, name: str, image: Tensor) -> None:
-        """Predict a picture and write its files."""
-        prediction = self.predict(image).cpu()
+    def add(self, name: str, suffix: str, image: Tensor, prediction: Tensor) -> None:
+        """Write the files of a picture, whose own file ends in ``suffix``, and of what was predicted."""
+        prediction = prediction.cpu()
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
         write_label(ids_of(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
         write_image(overlay(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
@@ -57,11 +57,11 @@ class FoundObjects:
     def _file(self) -> Path:
         return self.out / "objects.json"
 
-    def add(self, name: str, image: Tensor) -> None:
-        """Find a picture's objects and draw them."""
-        found = {key: value.cpu() for key, value in self.predict(image).items()}
-        number = len(self.images) + 1
-        self.images.append({"id": number, "file_name": name, "height": image.shape[1], "width": image.shape[2]})
+    def add(self, name: str, suffix: str, image: Tensor, prediction: dict[str, Tensor]) -> None:
+        """Draw and keep the objects found in a picture, whose own file ends in ``suffix``."""
+        found = {key: value.cpu() for key, value in prediction.items()}
+        number, (height, width) = len(self.images) + 1, image.shape[1:]
+        self.images.append({"id": number, "file_name": f"{name}{suffix}", "height": height, "width": width})
         for i in range(len(found["boxes"])):
             self.objects.append({"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)})
         sure = {key: value[found["scores"] >= self.drawn] for key, value in found.items()}

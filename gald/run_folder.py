@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -23,7 +23,11 @@ from gald.together import first_alone
 
 # Settings that say where and how fast a run goes, or how it began, not what its next step computes.
 FREE = {"log_every", "val_every", "save_every", "accelerator", "compile"}
-FREE |= {"init", "data.root", "then.root", "data.workers", "model.pretrained", "model.weights"}
+FREE |= {"init", "data.root", "then.root", "data.workers", "model.pretrained", "model.weights", "model.torchvision"}
+
+
+# Settings that change no number of a run: where its data lie, what it writes when.
+HARMLESS = {"log_every", "save_every", "accelerator", "data.root", "data.workers", "then.root"}
 
 
 @contextmanager
@@ -58,27 +62,33 @@ def check_folder(out: Path, resume: bool) -> None:
         raise UserError(f"{out} holds no last.pt to resume from; leave out --resume to begin a run there")
 
 
-def keep_plan(out: Path, settings: Settings, resume: bool) -> None:
-    """Write config.json of a run of several parts; one that goes on must be as it was planned."""
+def check_plan(out: Path, settings: Settings, resume: bool) -> None:
+    """A run of several parts that goes on must be as it was planned."""
     plan = out / "config.json"
-    if resume and plan.is_file():
-        different = changed(from_json(plan.read_text(), str(plan)), settings)
-        if different:
-            raise UserError(f"{plan} has other settings ({'; '.join(different[:4])}); use the same, or another --out")
-    else:
-        write_whole(plan, to_json(settings).encode())
+    if resume and not plan.is_file():
+        raise UserError(f"{out} holds no run of several parts to resume; leave out --resume to begin one there")
+    different = changed(from_json(plan.read_text(), str(plan)), settings) if resume else []
+    if different:
+        raise UserError(f"{plan} has other settings ({'; '.join(different[:4])}); use the same, or another --out")
 
 
-def changed(before: Any, now: Any, where: str = "") -> list[str]:
-    """The settings that differ, in words, but for those of :data:`FREE`."""
+def keep_plan(out: Path, settings: Settings) -> None:
+    """Write config.json of a run of several parts."""
+    write_whole(out / "config.json", to_json(settings).encode())
+
+
+def changed(before: Any, now: Any, where: str = "", free: Set[str] = FREE) -> list[str]:
+    """The settings that differ, in words, but for those of ``free``."""
+    if type(before) is not type(now):
+        return [f"{where or 'the run'} was of the kind {type(before).__name__}, is {type(now).__name__}"]
     found = []
     for each in fields(before):
         name, old, new = where + each.name, getattr(before, each.name), getattr(now, each.name)
         if hasattr(old, "__dataclass_fields__"):
-            found += changed(old, new, f"{name}.")
+            found += changed(old, new, f"{name}.", free)
         elif name == "then" and len(old) == len(new):
-            found += [line for pair in zip(old, new, strict=True) for line in changed(*pair, "then.")]
-        elif old != new and name not in FREE:
+            found += [line for pair in zip(old, new, strict=True) for line in changed(*pair, "then.", free)]
+        elif old != new and name not in free:
             found.append(f"{name} was {old}, is {new}")
     return found
 

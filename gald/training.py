@@ -10,7 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +93,10 @@ def fit_here(
     """:func:`fit` on processes that are there already, until ``stop`` says so: parts of a run share both."""
     micro, turns = share(config.batch, fabric.world_size, config.micro_batch)
     if turns > 1:
-        notes = [*notes, f"{turns} turns of {micro} pictures a step: batch norm and OHEM see {micro} at a time"]
+        notes = [
+            *notes,
+            f"{turns} turns of {micro} pictures a step: what looks at a whole batch (batch norm, OHEM) sees {micro}",
+        ]
     with claimed(out, fabric):
         together(fabric, lambda: check_folder(out, resume))
         saved = together(fabric, lambda: resumable(config, out)) if resume else None
@@ -105,8 +108,9 @@ def fit_here(
 
 
 def finished(folder: Path, steps: int) -> bool:
-    """Whether a part of a run has taken its last step."""
-    return (folder / "last.pt").is_file() and checkpoint.load(folder / "last.pt").step >= steps
+    """Whether a part of a run has taken its last step, and been validated after it."""
+    kept = all((folder / name).is_file() for name in ("last.pt", "best.safetensors"))
+    return kept and checkpoint.load(folder / "last.pt").step >= steps
 
 
 def processes(config: Settings) -> Fabric:
@@ -158,11 +162,14 @@ def build(
     """All that may meet a user's mistake, and needs no other process."""
     train_data = task.data(config, config.data.train_split)
     val_data = task.data(config, config.data.val_split)
+    for split, each in ((config.data.train_split, train_data), (config.data.val_split, val_data)):
+        if not each.labelled:
+            raise UserError(f"{config.data.name}'s split {split!r} has no labels, to train or to validate on")
     check_labels(config.data, train_data.labels, val_data.labels)
     torch.manual_seed(config.seed)
     # a run that goes on has all its weights: what it began from may be gone by now
     begin = saved or (checkpoint.load(config.init) if config.init else None)
-    settings = config.model if begin is None else replace(config.model, pretrained=False, weights=None)
+    settings = config.model if begin is None else config.model.bare()
     network: nn.Module = task.model(settings, len(train_data.labels))
     if begin is not None:
         source = Path("last.pt") if saved else config.init or Path()

@@ -355,8 +355,7 @@ def test_whole_networks(recipe: str, names: list[str], tmp_path: Path, monkeypat
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["network"] for row in rows] == names
     task = TASKS[settings.task]
-    classes = 19 if settings.task == "segment" else 20
-    whole = task.model(replace(small.model, pretrained=False), classes)
+    whole = task.model(small.model.bare(), 20)
     assert int(rows[-1]["parameters"]) == sum(each.numel() for each in whole.parameters())
     assert float(rows[0]["parameters_ratio"]) == float(rows[0]["forward_s_ratio"]) == 1
     assert {row["size"] for row in rows} == {"32x48"}

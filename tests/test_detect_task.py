@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
 from fake import coco, voc0712
 from PIL import Image
 from running import gald, interrupt, line, lines
+from safetensors.torch import save_file
 from test_training import assert_same
 
 from gald import checkpoint, cli, machine
@@ -25,7 +29,7 @@ from gald.recipes import RECIPES
 from gald.run_folder import claimed
 from gald.tasks import detect, load_model
 from gald.together import launched
-from gald.training import fit, learning_rate, loop, prepare
+from gald.training import fit, keep_last, learning_rate, loop, prepare
 
 TINY = (
     "--model.backbone", "test_resnet", "--model.strides", "8", "16", "32", "--model.anchors", "12", "24", "48", "96",
@@ -93,7 +97,7 @@ def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> No
     assert "torn.jpg" in done.stderr
     assert (tmp_path / "out" / "overlays" / "first.jpg").is_file()
     found = json.loads((tmp_path / "out" / "objects.json").read_text())
-    assert [each["file_name"] for each in found["images"]] == ["first"]
+    assert [each["file_name"] for each in found["images"]] == ["first.png"]
     assert [each["name"] for each in found["categories"]] == ["disc", "ring", "square", "triangle", "bar"]
     network, _ = load_model(best)
     with torch.inference_mode():
@@ -134,15 +138,91 @@ def test_the_rate_falls_in_drops() -> None:
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
 
 
-def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path, untyped: None) -> None:
-    network = detect.model(CONFIG.model, 5)
-    config = replace(CONFIG, model=replace(CONFIG.model, norm="frozen"))
-    broken = detect.model(config.model, 5)
-    with torch.no_grad():
-        next(broken.backbone.fpn.parameters()).fill_(float("nan"))
-    batch = [shapes(split="train", size=(64, 64))[0]]
-    assert detect.sound(network.eval(), batch, None).isfinite()
-    assert not detect.sound(broken.eval(), batch, None).isfinite()
+def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with launched(machine.fabric("cpu")):
+        run = prepare(detect, replace(CONFIG, steps=3), out, machine.fabric("cpu"))
+        run.model, batch = run.model.module, [shapes(split="train", size=(64, 64))[0]]
+        keep_last(run, [batch], lambda *_: {})
+        assert checkpoint.load(out / "last.pt").step == 0
+        run.step = 1
+        with torch.no_grad():
+            next(run.model.backbone.fpn.parameters()).fill_(float("nan"))
+        with pytest.raises(UserError, match="the loss is not finite at step 1, batch train_00000"):
+            keep_last(run, [batch], lambda *_: {})
+    assert checkpoint.load(out / "last.pt").step == 0
+
+
+def test_a_network_is_what_the_settings_say() -> None:
+    settings = replace(
+        CONFIG.model, ga="psp", ld="average", order="ld-ga", reduce=4, short=(32, 48, 64), longest=96, proposals=7,
+        samples=5, head_channels=24, fpn_channels=16, anchors=(10, 20, 40),
+    )  # fmt: skip
+    network = detect.model(settings, 3)
+    block = network.backbone.block.block
+    assert (type(block.ga).__name__, block.order, block.reduce) == ("PSP", "ld-ga", 4)
+    assert block.ld.kind == "average" if hasattr(block.ld, "kind") else block.ld is not None
+    assert (network.transform.min_size[-1], network.transform.max_size) == (64, 96)
+    assert network.rpn._post_nms_top_n == {"training": 14, "testing": 7}
+    assert network.roi_heads.fg_bg_sampler.batch_size_per_image == 5
+    assert network.roi_heads.box_head.fc6.out_features == 24
+    assert network.roi_heads.box_predictor.cls_score.out_features == 4
+    assert network.backbone.out_channels == 16
+    assert network.rpn.anchor_generator.sizes == ((10,), (20,), (40,))
+
+
+def test_training_and_evaluation_see_a_picture_alike() -> None:
+    """A large picture shrunk by 4: with other resampling it would look unlike anything that was trained on."""
+    torch.manual_seed(0)
+    sample = shapes(split="val", size=(250, 331))[0]
+    sample["image"] = torch.randint(256, sample["image"].shape, dtype=torch.uint8)
+    settings = replace(CONFIG.model, short=(63,), longest=96)
+    network = detect.model(settings, 5)
+    augmented = detect.augmentation(replace(CONFIG, model=settings, data=replace(CONFIG.data, flip=0.0)))(sample)
+    trained, _ = network.train().transform([augmented["image"]])
+    seen, _ = network.eval().transform([sample["image"]])
+    assert trained.image_sizes == seen.image_sizes
+    assert (trained.tensors - seen.tensors).abs().max() < 0.5 / 255 / 0.22 + 1e-3  # bytes are rounded in between
+
+
+def test_classes_come_out_as_train_ids() -> None:
+    output = {"boxes": torch.zeros(2, 4), "labels": torch.tensor([1, 5]), "scores": torch.ones(2)}
+    assert detect.shown(lambda images: [output])(torch.zeros(3, 8, 8))["classes"].tolist() == [0, 4]
+
+
+def test_torchvision_s_weights_start_a_run(tmp_path: Path) -> None:
+    theirs = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    network = detect.model(Detector(torchvision=tmp_path / "theirs.pth"), 3)
+    for name in ("backbone.body.layer3.0.conv1.weight", "rpn.head.bbox_pred.weight", "roi_heads.box_head.fc6.weight"):
+        assert torch.equal(network.state_dict()[name], theirs.state_dict()[name])
+    assert Detector(torchvision=tmp_path / "theirs.pth").bare() == Detector()
+
+
+def test_a_picture_that_cannot_be_looked_at_keeps_the_others(
+    straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    look = detect.shown
+
+    def refusing(predict: object) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
+        calls = iter(range(3))
+
+        def of(image: torch.Tensor) -> dict[str, torch.Tensor]:
+            if next(calls) == 1:
+                raise UserError("nothing is left of a picture")
+            return look(predict)(image)
+
+        return of
+
+    monkeypatch.setattr(detect, "shown", refusing)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(["predict", str(tmp_path), "--checkpoint", str(straight / "best.safetensors"), "--out",
+                  str(tmp_path / "out"), "--accelerator", "cpu"])  # fmt: skip
+    assert re.search(r"b\.png: nothing is left of a picture", capsys.readouterr().err)
+    content = json.loads((tmp_path / "out" / "objects.json").read_text())
+    assert [each["file_name"] for each in content["images"]] == ["a.png", "c.png"]
 
 
 def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,11 +230,16 @@ def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.Captur
     Image.new("RGB", (40, 40)).save(picture)
     root = voc0712.write(tmp_path) / "VOCdevkit"
     masks = replace(CONFIG, model=replace(CONFIG.model, masks=True), data=Boxes(name="voc0712", root=root))
+    with pytest.raises(UserError, match="norm is frozen, and the backbone has nothing to freeze"):
+        fit(detect, replace(CONFIG, model=replace(CONFIG.model, norm="frozen")), tmp_path / "frozen")
     with pytest.raises(UserError, match="'voc0712' has no masks for model.masks; set --model.no-masks"):
         fit(detect, masks, tmp_path / "run")
     best = straight / "best.safetensors"
     for command, sentence in (
-        (["evaluate", "--checkpoint", best, "--data.name", "voc0712", "--data.root", root], "has no masks"),
+        (
+            ["evaluate", "--checkpoint", best, "--data.name", "voc0712", "--data.root", root],
+            "has 5 classes and the data",
+        ),
         (["evaluate", "--checkpoint", best, "--tile", 64, 64], "leave them out for a detector"),
         (["predict", tmp_path, "--checkpoint", best, "--score", 2], "--score is 2.0; it must lie between 0 and 1"),
         (["footprint", picture, "--checkpoint", best], "is no segmentation network"),
@@ -176,6 +261,14 @@ def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that are worth keeping."""
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Boxes]:
     """A miniature of each data set that the recipes name, and the splits that it has."""
     root = tmp_path_factory.mktemp("trees")
@@ -191,15 +284,15 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Boxes]:
 
 @pytest.mark.parametrize("name", [name for name, make in RECIPES.items() if isinstance(make(), Detect)])
 def test_every_recipe_trains_resumes_and_is_measured_in_miniature(
-    name: str, trees: dict[str, Boxes], tmp_path: Path
+    name: str, trees: dict[str, Boxes], backbone: Path, tmp_path: Path
 ) -> None:
     recipe = RECIPES[name]()
     assert isinstance(recipe, Detect)
     assert from_json(to_json(recipe)) == recipe
     assert re.search(r"in print\. Not run\.|Reached|For trying|Not run yet", RECIPES[name].__doc__ or "")
     model = replace(
-        recipe.model, backbone="test_resnet", pretrained=False, strides=(8, 16), anchors=None, fpn_channels=8,
-        head_channels=8, proposals=20, samples=8, short=(32, 48), longest=64,
+        recipe.model, backbone="test_resnet", pretrained=False, weights=backbone, strides=(8, 16), anchors=None,
+        fpn_channels=8, head_channels=8, proposals=20, samples=8, short=(32, 48), longest=64,
     )  # fmt: skip
     config = replace(
         recipe, model=model, data=replace(trees[recipe.data.name], workers=0), steps=2, batch=2, micro_batch=1,

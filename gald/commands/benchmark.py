@@ -81,6 +81,7 @@ def benchmark(
     out = out or Path("results") / _name(about)
     check_writable(out)
     if network is not None:
+        _refuse_of_blocks({"ga": ga, "ld": ld, "channels": channels, "batch": batch, "order": order, "reduce": reduce})
         rows = _networks(network, size, repetitions, fabric)
         _show_networks(rows, f"{network}, a picture of {size[0]}x{size[1]}")
         _write(rows, about | {"size": f"{size[0]}x{size[1]}", "precision": precision}, out)
@@ -95,6 +96,18 @@ def benchmark(
     print(f"on {about['device']}, {about['threads']} threads, torch {about['torch']}\nnumbers: {out}")
 
 
+def _refuse_of_blocks(given: Mapping[str, object]) -> None:
+    """What is about blocks says nothing about a whole network."""
+    import inspect
+
+    from gald.errors import UserError
+
+    usual = {name: each.default for name, each in inspect.signature(benchmark).parameters.items()}
+    for name, value in given.items():
+        if value != usual[name]:
+            raise UserError(f"--{name} is for blocks; leave it out with --network")
+
+
 def _networks(source: str, size: tuple[int, int], repetitions: int | None, fabric: Any) -> list[Row]:
     """The network of a recipe or checkpoint, with fresh weights, beside itself without LD and without the block."""
     from dataclasses import replace
@@ -107,14 +120,14 @@ def _networks(source: str, size: tuple[int, int], repetitions: int | None, fabri
     from gald.recipes import RECIPES
     from gald.tasks import TASKS
 
-    is_file = Path(source).suffix in (".safetensors", ".pt")
-    settings = checkpoint.load(Path(source)).config if is_file else lookup(RECIPES, source, "recipe")()
-    task, model = TASKS[settings.task], replace(settings.model, pretrained=False, weights=None)
+    content = checkpoint.load(Path(source)) if Path(source).suffix in (".safetensors", ".pt") else None
+    settings = content.config if content else lookup(RECIPES, source, "recipe")()
+    task, model = TASKS[settings.task], settings.model.bare()
     wanted: dict[str, dict[str, Any]] = {"no block": {"ga": "none", "ld": "none"}, f"{model.ga} alone": {"ld": "none"},
               f"{model.ga} + {model.ld}": {}}  # fmt: skip
     settled = {name: replace(model, **changes) for name, changes in wanted.items()}
     different = {name: each for i, (name, each) in enumerate(settled.items()) if each not in [*settled.values()][:i]}
-    classes = 19 if settings.task == "segment" else 20
+    classes = len(content.labels) if content else 20
     networks = {name: task.model(each, classes).to(fabric.device) for name, each in different.items()}
     picture = torch.randint(256, (3, *size), dtype=torch.uint8, device=fabric.device)
 

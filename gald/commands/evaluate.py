@@ -75,6 +75,8 @@ def evaluate(
     split = split or run.data.val_split
     examples = task.data(run, split)
     check_classes(content, examples.labels, checkpoint)
+    if not examples.labelled:
+        raise UserError(f"{run.data.name}'s split {split!r} has no labels: there is nothing to measure")
     out = out or checkpoint.with_name(f"{checkpoint.stem}-{run.data.name}-{split}.json")
     check_writable(out)
 

@@ -23,7 +23,7 @@ def predict(
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
-    score: float = 0.5,
+    score: float | None = None,
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
@@ -42,7 +42,8 @@ def predict(
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
         flip: also look at the mirrored picture.
-        score: objects at least this sure are drawn, 0 to 1; objects.json holds the others, too.
+        score: objects at least this sure are drawn, 0 to 1 (0.5 if left out; for detectors only); objects.json holds
+            the others, too.
         precision: of the network.
         accelerator: where it runs.
     """
@@ -51,9 +52,10 @@ def predict(
     from gald import machine
     from gald.pictures import read_image
     from gald.progress import track
+    from gald.stopping import stoppable
     from gald.tasks import TASKS, load_model
 
-    if not 0 <= score <= 1:
+    if score is not None and not 0 <= score <= 1:
         raise UserError(f"--score is {score}; it must lie between 0 and 1")
     found = find(pictures)
     fabric = machine.fabric(accelerator, precision=precision)
@@ -68,14 +70,22 @@ def predict(
 
     files = task.files(predict_one, content.labels, out, score)
     broken: list[str] = []
-    for name, path in track(found.items(), "predict", len(found)):
-        try:
-            image = read_image(path)
-        except UserError as error:
-            broken.append(str(error))
-        else:
-            files.add(name, image)
-    print(f"{len(found) - len(broken)} of {len(found)} pictures done: {files.close()}")
+    done = 0
+    with stoppable() as stop:
+        for name, path in track(found.items(), "predict", len(found)):
+            try:
+                image = read_image(path)
+                prediction = files.predict(image)
+            except UserError as error:
+                broken.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
+            else:
+                files.add(name, path.suffix, image, prediction)
+                done += 1
+            if stop():
+                break
+    print(f"{done} of {len(found)} pictures done: {files.close()}")
+    if done + len(broken) < len(found):
+        raise SystemExit(130)
     if broken:
         print("\n".join([f"{len(broken)} could not be read:", *broken]), file=sys.stderr)
         raise SystemExit(1)

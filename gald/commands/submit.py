@@ -137,3 +137,4 @@ def report(server: Server, archive: Path, maps: list[Map], seen: set[int], class
     Console(width=None if sys.stdout.isatty() else 120).print(sheet, markup=False)
     if server.limit is not None and megabytes > server.limit:
         print(f"gald: the archive has {megabytes:.0f} MB, the server takes {server.limit} MB at most", file=sys.stderr)
+        raise SystemExit(1)

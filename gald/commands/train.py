@@ -40,25 +40,38 @@ def train(
 def in_parts(todo: Sequence[Part], settings: Settings, out: Path, resume: bool, notes: Sequence[str]) -> None:
     """Train one part after the other, on the same processes. What a later part would lack is told before the first."""
     from gald.phases import check, said
-    from gald.run_folder import check_folder, keep_plan
+    from gald.run_folder import check_folder, check_plan, keep_plan
     from gald.stopping import stoppable
     from gald.tasks import TASKS
     from gald.together import everyone, first_alone, launched, together
-    from gald.training import finished, fit_here, processes
+    from gald.training import fit_here, processes
 
     task, fabric = TASKS[settings.task], processes(settings)
     with launched(fabric), stoppable() as stop:
         together(fabric, lambda: check_folder(out, resume=False))  # a run of one may lie there
-        together(fabric, lambda: check_folder(todo[0].folder, resume))
-        done = together(fabric, lambda: [finished(each.folder, each.settings.steps) for each in todo[:-1]])
-        todo = todo[sum(everyone(fabric, done)[0]) :]
+        first_alone(fabric, lambda: check_plan(out, settings, resume))
+        done = together(fabric, lambda: begun(todo, resume))
+        todo = todo[everyone(fabric, done)[0] :]
         together(fabric, lambda: check(task, todo))
-        first_alone(fabric, lambda: keep_plan(out, settings, resume))
+        first_alone(fabric, lambda: keep_plan(out, settings))
         for part in todo:
             goes_on = everyone(fabric, (part.folder / "last.pt").is_file())[0]
             words = [*notes, said(part)] if part is todo[0] else [said(part)]
             ended = fit_here(task, part.settings, part.folder, fabric, stop, resume=goes_on, notes=words)
             report(part.folder, ended, task.SCORE[1])
+
+
+def begun(todo: Sequence[Part], resume: bool) -> int:
+    """How many parts are finished. None may hold anything yet but those, and the one that was stopped."""
+    from itertools import takewhile
+
+    from gald.run_folder import check_folder
+    from gald.training import finished
+
+    done = sum(1 for _ in takewhile(lambda each: finished(each.folder, each.settings.steps), todo)) if resume else 0
+    for part in todo[done + 1 :] if resume else todo:
+        check_folder(part.folder, resume=False)  # what lies there went on from other weights than it would now
+    return min(done, len(todo) - 1)
 
 
 def report(folder: Path, ended: Ended, score: str) -> None:
@@ -115,9 +128,9 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
 
 def departures(recipe: str | None, default: Settings, settings: Settings) -> list[str]:
     """Say in what a run is not the recipe's, whose published number it then can't be held against."""
-    from gald.run_folder import changed
+    from gald.run_folder import HARMLESS, changed
 
-    different = changed(default, settings)
+    different = changed(default, settings, free=HARMLESS)
     return [f"departs from the recipe {recipe}: {'; '.join(different)}"] if recipe and different else []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from gald.config import DRAWN
 from gald.data import ade20k as _ade20k
 from gald.data import camvid as _camvid
 from gald.data import camvid32 as _camvid32
@@ -74,7 +75,6 @@ OBJECT_SPLITS: dict[str, Callable[[Path], list[str]]] = {
     "coco_folder": _coco_boxes.splits,
     "shapes": _shapes.splits,
 }
-DRAWN = ("synthetic", "shapes")  # drawn on the spot: they need no folder
 
 
 def load(name: str, root: Path | None, split: str) -> Pairs:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gald.data.coco_json import Instances, name_of
-from gald.data.coco_masks import mask_of
+from gald.data.coco_masks import FARTHEST, mask_of
 from gald.data.layout import part, unpacked
 from gald.data.objects import Objects, Picture, there
 from gald.data.page import Page, Thing
@@ -76,14 +76,19 @@ def _read(content: Instances, places: list[int], index: int) -> Page:
     return Page(height, width, things, place)
 
 
+def _number(value: Any) -> bool:
+    """Whether it is a number that a float holds (JSON writes whole ones of any length)."""
+    return type(value) is float or (type(value) is int and abs(value) < FARTHEST)
+
+
 def _thing(entry: dict[str, Any], height: int, width: int, place: str) -> Thing:
     box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(type(value) in (int, float) for value in box):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)):
         raise UserError(f"{place} has the 'bbox' {box!r}, it should be [x, y, width, height] in pixels")
     crowd, area, drawn = entry.get("iscrowd", 0), entry.get("area"), entry.get("segmentation")
     if crowd not in (0, 1):
         raise UserError(f"{place} has the 'iscrowd' {crowd!r}, it should be 0 or 1")
-    if area is not None and type(area) not in (int, float):
+    if area is not None and not _number(area):
         raise UserError(f"{place} has the 'area' {area!r}, it should be a number of square pixels")
     x, y, across, down = map(float, box)
     mask = partial(mask_of, drawn, height, width) if drawn else None

@@ -15,7 +15,7 @@ import numpy as np
 
 from gald.data.pairs import Label
 from gald.errors import UserError
-from gald.pictures import distinct_color
+from gald.pictures import MAX_PIXELS, distinct_color
 
 Entry = dict[str, Any]
 
@@ -66,7 +66,8 @@ class Instances:
 
 def name_of(file_name: str) -> str:
     """A picture's name: its path in the picture folder, without ending."""
-    return str(PurePosixPath(file_name).with_suffix(""))
+    path = PurePosixPath(file_name)
+    return str(path.with_suffix("") if path.name else path)
 
 
 def _content(file: Path) -> Entry:
@@ -106,7 +107,8 @@ def _whole(entry: Any, key: str, place: str) -> int:
 
 def _image(entry: Any, place: str) -> Entry:
     _whole(entry, "id", place)
-    if min(_whole(entry, "width", place), _whole(entry, "height", place)) < 1:
+    width, height = _whole(entry, "width", place), _whole(entry, "height", place)
+    if min(width, height) < 1 or width * height > MAX_PIXELS:  # masks are decoded at this size
         raise UserError(f"{place} has the size {entry['width']}x{entry['height']}: write that of its picture")
     name = entry.get("file_name")
     if not isinstance(name, str) or not name:

@@ -8,7 +8,6 @@ evaluator's package, because scores are only comparable if every border pixel fa
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from gald.errors import UserError
+
+FARTHEST = 1e9  # pixels: a number beyond is none of a picture, and JSON may hold some that no float does
 
 
 def mask_of(segmentation: Any, height: int, width: int) -> Bool[Tensor, "{height} {width}"]:
@@ -90,7 +91,7 @@ def _check(polygon: Any, number: int, height: int, width: int) -> None:
     if len(polygon) < 6 or len(polygon) % 2:
         points = f"{len(polygon) // 2} points" if len(polygon) % 2 == 0 else f"{len(polygon)} numbers"
         raise UserError(f"has a polygon {number} of {points}; it takes at least 3 points, x and y in turn")
-    if not all(map(math.isfinite, polygon)):
+    if not all(abs(value) < FARTHEST for value in polygon):
         raise UserError(f"has a polygon {number} with a number that is not finite")
     # a little outside is common, and cut off by the filling
     if not all(-side <= value <= 2 * side for i, side in enumerate((width, height)) for value in polygon[i::2]):

@@ -78,6 +78,8 @@ class Objects(Dataset[ObjectSample]):
         self.pictures, self.labels = tuple(pictures), tuple(labels)
         self.read, self.train_ids, self.has_masks = read, dict(train_ids), has_masks
 
+    labelled = True  # every annotation file says what is there, be it nothing
+
     def __len__(self) -> int:
         return len(self.pictures)
 

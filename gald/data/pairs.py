@@ -76,6 +76,11 @@ class Pairs(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether any picture has a label map; a test set whose labels are not public has none."""
+        return any(pair.label != pair.image for pair in self.pairs)
+
     def name(self, index: int) -> str:
         """Name of a pair, without reading it."""
         return self.pairs[index].name

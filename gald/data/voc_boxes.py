@@ -87,8 +87,14 @@ def _lists(root: Path) -> dict[str, Path]:
     if not files:
         raise UserError(f"{folder} holds no lists: write train.txt and val.txt, a picture's name without ending a line")
     order = {"train": 0, "trainval": 1, "val": 2, "test": 3}
-    found = {path.stem: path for path in files if not any(len(line.split()) > 1 for line in _lines(path)[:1])}
+    found = {path.stem: path for path in files if not _of_a_class(path)}
     return dict(sorted(found.items(), key=lambda each: order.get(each[0], 4)))
+
+
+def _of_a_class(path: Path) -> bool:
+    """Whether a list is one of VOC's own for a class: a name, and -1, 0 or 1 for absent, difficult, there."""
+    first = (_lines(path) or [""])[0].split()
+    return len(first) == 2 and first[1] in ("-1", "0", "1")
 
 
 def _lines(path: Path) -> list[str]:

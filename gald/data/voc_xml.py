@@ -7,6 +7,7 @@ extent.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -77,6 +78,8 @@ def _thing(element: Element, place: str) -> Thing:
 
 def _edges(box: Element, place: str) -> Box:
     x1, y1, x2, y2 = (_number(box, corner, place) for corner in ("xmin", "ymin", "xmax", "ymax"))
+    if not (x2 - x1 >= 0 and y2 - y1 >= 0) and all(map(math.isfinite, (x1, y1, x2, y2))):
+        raise UserError(f"{place} has a negative size: xmin {x1:g}, xmax {x2:g}, ymin {y1:g}, ymax {y2:g}; correct it")
     # the pixel that xmin numbers begins one before its number; equal corners stay equal, for Objects to drop
     return (x1 if x2 == x1 else x1 - 1, y1 if y2 == y1 else y1 - 1, x2, y2)
 

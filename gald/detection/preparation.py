@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from gald.backbone import mean_and_std
+from gald.data.object_transforms import ShortSide
 from gald.detection.pyramid import Pyramid
 from gald.errors import UserError
 from gald.layers import are_counts
@@ -18,7 +20,8 @@ from gald.layers import are_counts
 class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
     """torchvision's normalisation and resize, also of uint8; in training only with ``resize``.
 
-    Without it training pictures go in as they are, for data that were resized when they were augmented.
+    Without it training pictures go in as they are, for data that were resized when they were augmented, and others are
+    resized as those were: antialiased, which torchvision's own are not.
     """
 
     def __init__(self, short: int | tuple[int, ...], longest: int, pyramid: Pyramid, resize: bool) -> None:
@@ -36,6 +39,8 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
         if self.training and not self.resize_training:
             return image, target
+        if not self.resize_training:
+            return self._as_augmented(image), target
         height, width = image.shape[-2:]
         if min(height, width) * min(max(self.min_size) / min(height, width), self.max_size / max(height, width)) < 1:
             raise UserError(
@@ -44,6 +49,11 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
             )
         resized: tuple[Tensor, dict[str, Tensor] | None] = super().resize(image, target)
         return resized
+
+    def _as_augmented(self, image: Tensor) -> Tensor:
+        side = self.min_size[-1]
+        size = ShortSide((side,), self.max_size).size(image.shape[-2], image.shape[-1], side)
+        return F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def check_images(images: object) -> None:

@@ -20,6 +20,8 @@ def voc(**model: Any) -> Detect:
     block at the end of the ResNet's last stage. It is silent, and mmdetection had for VOC: short side 600, at most
     1000, 16 pictures a step, rate 0.01, frozen norms, 500 steps of warm-up; the rate falls after 2/3 and 11/12 as
     on COCO. mmdetection also keeps the stem and the first stage as they were; here they train.
+
+    ``voc0712`` has no other split, so it validates on the test set: take ``last.pt``, not the best.
     """
     return Detect(
         model=replace(Detector(backbone="resnet50", pretrained=True, short=(600,), longest=1000), **model),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from gald.config import Detect, Detector, Settings
 from gald.data import object_transforms
 from gald.data.objects import Objects, ObjectSample
 from gald.data.pairs import Label
-from gald.detection import FasterDetector, Sealed, faster_rcnn, mask_rcnn
+from gald.detection import FasterDetector, Sealed, faster_rcnn, load_torchvision, mask_rcnn
 from gald.errors import UserError
 from gald.evaluation import Ready
 from gald.metrics.detection import VocAP, detection_columns, detection_means, detection_metrics
@@ -36,8 +35,6 @@ def data(settings: Settings, split: str) -> Objects:
     """The pictures with objects of one split, without their masks where no network wants them."""
     assert isinstance(settings, Detect)
     objects = datasets.load_objects(settings.data.name, settings.data.root, split)
-    if settings.model.masks and not objects.has_masks:
-        raise UserError(f"the data set {settings.data.name!r} has no masks for model.masks; set --model.no-masks")
     return objects if settings.model.masks else objects.boxes_only()
 
 
@@ -61,7 +58,7 @@ def names(batch: Batch) -> list[str]:
 def model(settings: Detector, num_classes: int) -> FasterDetector:
     """The detector, with the initial weights that the settings ask for."""
     build = mask_rcnn if settings.masks else faster_rcnn
-    return build(
+    network = build(
         settings.backbone,
         num_classes,
         ga=settings.ga,
@@ -80,10 +77,25 @@ def model(settings: Detector, num_classes: int) -> FasterDetector:
         proposals=settings.proposals,
         samples=settings.samples,
     )
+    if settings.torchvision is not None:
+        load_torchvision(network, settings.torchvision)
+    return network
 
 
 def losses(settings: Detect, objects: Objects, shown: bool = True) -> LossOf:
-    """The function from (network, batch) to ``"loss"`` and the detector's own: proposals and boxes, classes, masks."""
+    """The function from (network, batch) to ``"loss"`` and the detector's own: proposals and boxes, classes, masks.
+
+    Raises:
+        UserError: masks to be trained on data that have none; a frozen backbone without weights that are worth keeping.
+    """
+    model = settings.model
+    if model.masks and not objects.has_masks:
+        raise UserError(f"the data set {settings.data.name!r} has no masks for model.masks; set --model.no-masks")
+    if model.norm == "frozen" and not (model.pretrained or model.weights or model.torchvision or settings.init):
+        raise UserError(
+            "model.norm is frozen, and the backbone has nothing to freeze: give --model.pretrained, --model.weights "
+            "FILE or --init CHECKPOINT, or train the norms, too (--model.norm batch)"
+        )
 
     def of(network: Callable[..., dict[str, Tensor]], batch: Batch) -> dict[str, Tensor]:
         terms = network([sample["image"] for sample in batch], Sealed([target(sample) for sample in batch]))
@@ -142,10 +154,10 @@ def answers(predict: Callable[..., Any]) -> Callable[[ObjectSample], tuple[dict[
 
 
 def files(
-    predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, score: float
+    predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, score: float | None
 ) -> FoundObjects:
-    """What ``gald predict`` writes; objects of at least this ``score`` are drawn."""
-    return FoundObjects(predict, labels, out, score)
+    """What ``gald predict`` writes; objects of at least this ``score`` (or 0.5) are drawn."""
+    return FoundObjects(predict, labels, out, 0.5 if score is None else score)
 
 
 def metrics(labels: tuple[Label, ...]) -> MetricCollection:
@@ -171,8 +183,7 @@ def table(scores: dict[str, float], objects: Objects) -> Table:
 def restored(content: checkpoint.Checkpoint, path: Path) -> FasterDetector:
     """The detector of what was read from ``path``, in evaluation mode."""
     assert isinstance(content.config, Detect)
-    bare = replace(content.config.model, pretrained=False, weights=None)  # the checkpoint has all weights itself
-    network = model(bare, len(content.labels))
+    network = model(content.config.model.bare(), len(content.labels))
     checkpoint.load_weights(network, content.weights, str(path))
     network.eval()
     return network

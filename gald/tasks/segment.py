@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +123,10 @@ def answers(predict: Callable[[Tensor], Tensor | dict[str, Tensor]]) -> Callable
     return lambda sample: (label_map(sample["image"])[None], sample["mask"][None])
 
 
-def files(predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path, score: float) -> LabelMaps:
-    """What ``gald predict`` writes; ``score`` is for detectors."""
+def files(predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
+    """What ``gald predict`` writes."""
+    if score is not None:
+        raise UserError("--score is for detectors; leave it out for a segmentation network")
     return LabelMaps(predict, labels, out)
 
 
@@ -168,7 +169,6 @@ def load_model(path: Path) -> tuple[Segmenter, checkpoint.Checkpoint]:
 def restored(content: checkpoint.Checkpoint, path: Path) -> Segmenter:
     """The network of what was read from ``path``, in evaluation mode."""
     assert isinstance(content.config, Train)
-    bare = replace(content.config.model, pretrained=False, weights=None)  # the checkpoint has all weights itself
-    network = model(bare, len(content.labels))
+    network = model(content.config.model.bare(), len(content.labels))
     checkpoint.load_weights(network, content.weights, str(path))
     return network.eval()
