@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,15 @@ import torch
 from fake import cityscapes, mapillary
 from running import gald, interrupt, interrupt_step, line, lines
 
-from gald import checkpoint
-from gald.commands.train import train
+from gald import checkpoint, machine
+from gald.commands.train import departures, train
 from gald.config import Data, Loss, Model, Phase, Train, to_json
 from gald.errors import UserError
 from gald.phases import parts
+from gald.recipes import RECIPES
+from gald.run_folder import changed
 from gald.tasks import segment
-from gald.training import fit_here, processes
+from gald.training import finished, fit_here, processes
 
 COARSE = Phase("coarse", train_split="train_extra", crop=(48, 48), batch=2, frozen_norm=True)
 VISTAS = Phase("vistas", data="mapillary19", train_split="train", steps=1)
@@ -179,3 +182,56 @@ def test_a_run_of_one_is_not_written_over_by_one_of_several_parts(root: Path, tm
     for resume in (False, True):
         with pytest.raises(UserError, match="holds a run already"):
             train(plan_at(root), tmp_path, resume=resume)
+
+
+def test_later_parts_never_go_on_from_strangers(root: Path, straight: Path, tmp_path: Path) -> None:
+    """Once the first part is gone, what is left of the others was trained from other weights."""
+    out = tmp_path / "run"
+    shutil.copytree(straight, out)
+    shutil.rmtree(out / "1-begin")
+    for resume in (False, True):
+        with pytest.raises(UserError, match="2-coarse holds a run already"):
+            train(plan_at(root), out, resume=resume)
+    with pytest.raises(UserError, match="holds no run of several parts to resume"):
+        train(plan_at(root), tmp_path / "nothing", resume=True)
+    with pytest.raises(UserError, match="has other settings .optim.lr was"):
+        train(plan_at(root, optim=replace(PLAN.optim, lr=0.5)), straight, resume=True)
+
+
+def test_a_part_that_was_not_validated_is_not_finished(straight: Path, tmp_path: Path) -> None:
+    assert finished(straight / "3-fine", checkpoint.load(straight / "3-fine" / "last.pt").step)
+    shutil.copytree(straight / "3-fine", tmp_path / "part")
+    (tmp_path / "part" / "best.safetensors").unlink()
+    assert not finished(tmp_path / "part", 1)
+
+
+@pytest.mark.parametrize(
+    ("phase", "sentence"),
+    [
+        (Phase("coarse", steps=0), "part 2 of 2, coarse: steps is 0"),
+        (Phase("coarse", crop=(8, 8)), "part 2 of 2, coarse: data.crop is"),
+        (Phase("../x"), "its name becomes a folder; use letters, digits, - and _"),
+    ],
+)
+def test_what_is_wrong_with_a_part_names_it(phase: Phase, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=sentence):
+        train(replace(PLAN, data=replace(PLAN.data, root=tmp_path), then=(phase,)), tmp_path / "run")
+
+
+def test_departures_that_decide_the_number_are_said() -> None:
+    recipe = RECIPES["cityscapes_r50_psp"]()
+    for changes in ({"model": replace(recipe.model, pretrained=False)}, {"init": Path("old.pt")}, {"val_every": 7}):
+        assert len(departures("r", recipe, replace(recipe, **changes))) == 1
+    assert departures("r", recipe, replace(recipe, data=replace(recipe.data, root=Path("x")))) == []
+
+
+def test_a_run_of_another_task_is_not_resumed(tmp_path: Path) -> None:
+    assert changed(RECIPES["shapes"](), RECIPES["synthetic"]()) == ["the run was of the kind Detect, is Train"]
+
+
+def test_what_a_recipe_needs_first_is_told_before_any_process_starts() -> None:
+    with pytest.raises(UserError, match="'cityscapes' needs the folder it lies in: --data.root ROOT"):
+        train(RECIPES["cityscapes_test_r101_coarse"]())
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="999 devices, and no GPU here: give --devices 1"):
+            machine.fabric("auto", devices=999)

@@ -97,6 +97,7 @@ BOX = (3, 3, 9, 9)
         ({"size": "<size><width>nan</width><height>4</height></size>"}, r"has the size nanx4"),
         ({"objects": [("cell", (3, 3, 70, 9), 0)]}, r"object 1 \(cell\) of .*train_0.xml .* outside its picture"),
         ({"objects": [("cell", BOX, 0), ("cell", (9, 3, 2, 9), 0)]}, r"object 2 .* negative size"),
+        ({"objects": [("cell", (10, 3, 9.5, 9), 0)]}, r"object 1 of .* has a negative size: xmin 10, xmax 9.5"),
         ({"objects": [("blob", BOX, 0)]}, r"object 1 \(blob\) of .* not in the list; there are cell, nucleus"),
         ({"objects": [("cell", BOX, 2)]}, r"object 1 of .* has <difficult> '2'"),
         ({"objects": [("cell", ("a", 3, 9, 9), 0)]}, r"object 1 of .* has <xmin> 'a', it should be a number"),

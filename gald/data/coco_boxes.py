@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from gald.data.coco_json import Instances, name_of
-from gald.data.coco_masks import FARTHEST, mask_of
+from gald.data.coco_masks import mask_of
 from gald.data.layout import part, unpacked
 from gald.data.objects import Objects, Picture, there
 from gald.data.page import Page, Thing
 from gald.errors import UserError, lookup
+
+FARTHEST = 1e9  # pixels: a number beyond is none of a picture, and JSON may hold some that no float does
 
 FOLDERS = {"train": "train2017", "val": "val2017"}
 DOWNLOAD = "https://cocodataset.org/#download"

@@ -8,6 +8,7 @@ evaluator's package, because scores are only comparable if every border pixel fa
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from gald.errors import UserError
-
-FARTHEST = 1e9  # pixels: a number beyond is none of a picture, and JSON may hold some that no float does
 
 
 def mask_of(segmentation: Any, height: int, width: int) -> Bool[Tensor, "{height} {width}"]:
@@ -91,7 +90,7 @@ def _check(polygon: Any, number: int, height: int, width: int) -> None:
     if len(polygon) < 6 or len(polygon) % 2:
         points = f"{len(polygon) // 2} points" if len(polygon) % 2 == 0 else f"{len(polygon)} numbers"
         raise UserError(f"has a polygon {number} of {points}; it takes at least 3 points, x and y in turn")
-    if not all(abs(value) < FARTHEST for value in polygon):
+    if not all(type(value) is int or math.isfinite(value) for value in polygon):  # JSON has whole ones of any length
         raise UserError(f"has a polygon {number} with a number that is not finite")
     # a little outside is common, and cut off by the filling
     if not all(-side <= value <= 2 * side for i, side in enumerate((width, height)) for value in polygon[i::2]):

@@ -45,7 +45,9 @@ def unlabelled(
     read = partial(_blank, value=ignored[0])
     # the picture stands for its label map too: Pair wants a path, and this one gives the size
     wanted = [Pair(name, images[name], images[name]) for name in sorted(images)]
-    return complete(wanted, lambda pairs: Pairs(pairs, labels, ignored, read), how)
+    pairs = complete(wanted, lambda pairs: Pairs(pairs, labels, ignored, read), how)
+    pairs.labelled = False
+    return pairs
 
 
 def _blank(image: Path, value: int) -> UInt8[Tensor, "h w"]:

@@ -27,13 +27,14 @@ def shapes() -> Detect:
 def bccd_lite0() -> Detect:
     """EfficientNet-Lite0, non-local and LD under a small pyramid, Faster R-CNN on blood cells (BCCD), for a CPU.
 
-    Not run yet.
+    Reached 91.0 % test mAP at 0.5 (seed 0) on two CPU cores: results/bccd. Give the backbone's ImageNet weights by
+    ``--model.weights FILE``, or ``--model.pretrained`` where timm may download.
     """
     return Detect(
         model=Detector(
             backbone="tf_efficientnet_lite0", ga="nonlocal", strides=(8, 16, 32), anchors=(32, 64, 128, 256),
             fpn_channels=128, head_channels=512, proposals=300, samples=128,
-            short=(320, 352, 384, 416, 448, 384), longest=640,
+            short=(320, 352, 384, 416, 448, 384), longest=640,  # the last is what evaluation takes
         ),
         data=Boxes(name="voc_folder", jitter=0.2),
         optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=1e-4, clip=10.0),
