@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -87,8 +88,9 @@ def changed(before: Any, now: Any, where: str = "", free: Set[str] = FREE) -> li
         if hasattr(old, "__dataclass_fields__"):
             found += changed(old, new, f"{name}.", free)
         elif name == "then" and len(old) == len(new):
-            found += [line for pair in zip(old, new, strict=True) for line in changed(*pair, "then.", free)]
-        elif old != new and name not in free:
+            pairs = enumerate(zip(old, new, strict=True))
+            found += [line for i, pair in pairs for line in changed(*pair, f"then.{i}.", free)]
+        elif old != new and re.sub(r"^then\.\d+\.", "then.", name) not in free:
             found.append(f"{name} was {old}, is {new}")
     return found
 

@@ -165,7 +165,7 @@ def test_another_plan_is_refused_and_the_first_one_stays(root: Path, tmp_path: P
     train(plan, tmp_path)
     kept = (tmp_path / "config.json").read_bytes()
     for other, words in (
-        (replace(plan, then=(replace(FINE, lr=0.1),)), r"other settings \(then\.lr was 0\.001, is 0\.1\)"),
+        (replace(plan, then=(replace(FINE, lr=0.1),)), r"other settings \(then\.0\.lr was 0\.001, is 0\.1\)"),
         (replace(plan, then=(COARSE, FINE)), r"other settings \(then was"),
     ):
         with pytest.raises(UserError, match=words):

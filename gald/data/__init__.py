@@ -79,6 +79,8 @@ OBJECT_SPLITS: dict[str, Callable[[Path], list[str]]] = {
 
 def load(name: str, root: Path | None, split: str) -> Pairs:
     """Open a split of a data set of the table by name; ``root`` is its folder (``synthetic`` needs none)."""
+    if name in OBJECT_DATASETS:
+        raise UserError(f"the data set {name!r} has boxes, for detectors; here it takes one with label maps")
     return lookup(DATASETS, name, "data set")(_folder_of(name, root), split)
 
 
