@@ -130,6 +130,24 @@ def _check_keys(name: str, backbone: nn.Module, keys: Iterable[str], source: str
     if missing:
         more = f" (and {len(missing) - 1} more of {len(own)})" if len(missing) > 1 else ""
         raise UserError(f"the weights of {source} don't fit backbone {name!r}: {missing[0]} is missing{more}")
+    deeper = _deeper(there, {_plain(key) for key in own})
+    if deeper:
+        raise UserError(f"the weights of {source} are of a deeper backbone than {name!r}, which has no {deeper}")
+
+
+def _deeper(there: Iterable[str], own: Iterable[str]) -> str | None:
+    """A numbered block that weights have and the backbone hasn't, in a row of blocks that it has: of resnet101, say.
+
+    A row that is missing whole is none of its business: heads, and stages behind the last that is used.
+    """
+    modules = {key.rsplit("_", cut)[0] for key in own for cut in range(1, key.count("_") + 1)}
+    for key in sorted(there):
+        parts = key.split("_")
+        last = max((i for i, part in enumerate(parts) if part.isdigit()), default=0)
+        row, block = "_".join(parts[:last]), "_".join(parts[: last + 1])
+        if last and row in modules and block not in modules:
+            return block
+    return None
 
 
 def _plain(key: str) -> str:

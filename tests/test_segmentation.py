@@ -177,6 +177,20 @@ def test_weights_of_another_backbone(tmp_path: Path, stride: int) -> None:
         small("test_resnet", output_stride=stride, pretrained=path)
 
 
+def test_weights_of_a_deeper_backbone(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("tf_efficientnet_lite1", features_only=True).state_dict(), path)
+    with pytest.raises(
+        UserError, match="are of a deeper backbone than 'tf_efficientnet_lite0', which has no blocks_1_2"
+    ):
+        small("tf_efficientnet_lite0", pretrained=path)
+    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), path)  # with its classifier, and one stage more
+    small("tf_efficientnet_lite0", pretrained=path)
+    save_file(timm.create_model("resnet26").state_dict(), path)
+    with pytest.raises(UserError, match="are of a deeper backbone than 'resnet14t'|don't fit"):
+        small("resnet14t", pretrained=path)
+
+
 def failing(error: Exception) -> Callable[..., nn.Module]:
     """``timm.create_model`` on a machine where weights can't be had."""
     plain = timm.create_model
