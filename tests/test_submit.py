@@ -438,7 +438,8 @@ def test_an_archive_above_the_servers_limit_is_told(
 ) -> None:  # fmt: skip
     assert SUBMISSIONS["cityscapes"].limit == 100
     monkeypatch.setitem(SUBMISSIONS, "cityscapes", replace(SUBMISSIONS["cityscapes"], limit=0))
-    cli.main(submit("cityscapes", places, tmp_path / "a.zip"))
+    with pytest.raises(SystemExit, match="1"):
+        cli.main(submit("cityscapes", places, tmp_path / "a.zip"))
     assert "the server takes 0 MB at most" in capsys.readouterr().err
 
 
