@@ -357,7 +357,7 @@ def test_evaluate_and_predict_from_the_run(straight: Path, root: Path, tmp_path:
     (photos / "broken.jpg").write_bytes((photos / "test_0001TP_006690.jpg").read_bytes()[:300])
     done = gald("predict", photos, tmp_path / "missing.png", "--checkpoint", best, "--out", tmp_path / "out")
     assert done.returncode == 1
-    assert "3 of 5 pictures segmented" in done.stdout
+    assert "3 of 5 pictures done" in done.stdout
     assert "broken.jpg" in done.stderr
     assert "missing.png does not exist" in done.stderr
     assert read_label(tmp_path / "out" / "labels" / "test_0001TP_006690.png").max() < 11
