@@ -146,14 +146,15 @@ def test_it_learns_one_picture() -> None:
     image = torch.zeros(3, 64, 96)
     image[0, 8:48, 8:56] = 1
     optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
-    for _ in range(80):
+    for step in range(100):
+        optimizer.param_groups[0]["lr"] = 5e-3 * (1 - step / 100)  # threads round differently: it has to settle
         optimizer.zero_grad()
         sum(net([image], [target_of(image, torch.tensor([[8.0, 8.0, 56.0, 48.0]]))]).values()).backward()
         optimizer.step()
     assert net.backbone.block.gate.abs().min() > 0
     [out] = found(net.train(False), [image])
     assert out["labels"][0] == 1
-    assert box_iou(out["boxes"][:1], torch.tensor([[8.0, 8.0, 56.0, 48.0]])) > 0.7  # threads differ in rounding
+    assert box_iou(out["boxes"][:1], torch.tensor([[8.0, 8.0, 56.0, 48.0]])) > 0.7
     overlap = (out["masks"][0, 0] > 0.5) & (image[0] > 0)
     assert overlap.sum() > 0.8 * (image[0] > 0).sum()
 
