@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,15 @@ from gald.pictures import overlay, write_image, write_label
 
 
 class LabelMaps:
-    """``OUT/labels/NAME.png`` in the data set's ids, ``OUT/overlays/NAME.jpg`` in its colours with a legend.
+    """``OUT/labels/NAME.png`` in the data set's ids, ``OUT/overlays/NAME.jpg`` in its colours with a legend."""
 
-    ``predict`` maps a picture uint8 (3, H, W) to train ids (H, W).
-    """
-
-    def __init__(self, predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path) -> None:
-        self.predict, self.labels, self.out = predict, labels, out
+    def __init__(self, labels: Sequence[Label], out: Path) -> None:
+        self.labels, self.out = labels, out
         by_id = {label.id: label.color for label in labels}
         self.palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
 
     def add(self, name: str, suffix: str, image: Tensor, prediction: Tensor) -> None:
-        """Write the files of a picture, whose own file ends in ``suffix``, and of what was predicted."""
+        """Write the files of a picture, whose own file ends in ``suffix``, and of its train ids (H, W)."""
         prediction = prediction.cpu()
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
         write_label(ids_of(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
@@ -40,15 +37,10 @@ class LabelMaps:
 
 
 class FoundObjects:
-    """``OUT/overlays/NAME.jpg`` with the surer objects drawn, and all of them in ``OUT/objects.json`` in COCO's format.
+    """``OUT/overlays/NAME.jpg`` with the surer objects drawn; all of them in ``OUT/objects.json`` in COCO's format."""
 
-    ``predict`` maps a picture uint8 (3, H, W) to ``{"boxes", "scores", "classes"[, "masks"]}``.
-    """
-
-    def __init__(
-        self, predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, drawn: float
-    ) -> None:
-        self.predict, self.labels, self.out, self.drawn = predict, labels, out, drawn
+    def __init__(self, labels: Sequence[Label], out: Path, drawn: float) -> None:
+        self.labels, self.out, self.drawn = labels, out, drawn
         self.images: list[dict[str, Any]] = []
         self.objects: list[dict[str, Any]] = []
         check_writable(self._file)
@@ -58,7 +50,7 @@ class FoundObjects:
         return self.out / "objects.json"
 
     def add(self, name: str, suffix: str, image: Tensor, prediction: dict[str, Tensor]) -> None:
-        """Draw and keep the objects found in a picture, whose own file ends in ``suffix``."""
+        """Draw and keep the boxes, scores, classes (and masks) of a picture, whose own file ends in ``suffix``."""
         found = {key: value.cpu() for key, value in prediction.items()}
         number, (height, width) = len(self.images) + 1, image.shape[1:]
         self.images.append({"id": number, "file_name": f"{name}{suffix}", "height": height, "width": width})

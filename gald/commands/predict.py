@@ -68,14 +68,14 @@ def predict(
         with torch.inference_mode(), fabric.autocast():
             return answer(image.to(fabric.device))
 
-    files = task.files(predict_one, content.labels, out, score)
+    files = task.files(content.labels, out, score)
     broken: list[str] = []
     done = 0
     with stoppable() as stop:
         for name, path in track(found.items(), "predict", len(found)):
             try:
                 image = read_image(path)
-                prediction = files.predict(image)
+                prediction = predict_one(image)
             except UserError as error:
                 broken.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
             else:

@@ -153,11 +153,9 @@ def answers(predict: Callable[..., Any]) -> Callable[[ObjectSample], tuple[dict[
     return lambda sample: (objects(sample["image"]), sample)
 
 
-def files(
-    predict: Callable[[Tensor], dict[str, Tensor]], labels: Sequence[Label], out: Path, score: float | None
-) -> FoundObjects:
+def files(labels: Sequence[Label], out: Path, score: float | None) -> FoundObjects:
     """What ``gald predict`` writes; objects of at least this ``score`` (or 0.5) are drawn."""
-    return FoundObjects(predict, labels, out, 0.5 if score is None else score)
+    return FoundObjects(labels, out, 0.5 if score is None else score)
 
 
 def metrics(labels: tuple[Label, ...]) -> MetricCollection:

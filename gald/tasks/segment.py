@@ -123,11 +123,11 @@ def answers(predict: Callable[[Tensor], Tensor | dict[str, Tensor]]) -> Callable
     return lambda sample: (label_map(sample["image"])[None], sample["mask"][None])
 
 
-def files(predict: Callable[[Tensor], Tensor], labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
+def files(labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
     """What ``gald predict`` writes."""
     if score is not None:
         raise UserError("--score is for detectors; leave it out for a segmentation network")
-    return LabelMaps(predict, labels, out)
+    return LabelMaps(labels, out)
 
 
 def metrics(labels: tuple[Label, ...]) -> Metric:
