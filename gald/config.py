@@ -77,6 +77,8 @@ class Detector(Body):
     """The pyramid's levels, in pixels of the picture; without 4 it is much cheaper, and misses the smallest."""
     fpn_channels: int = 256
     """Width of the pyramid."""
+    fpn_norm: bool = False
+    """Group norms in the pyramid: for backbones whose maps are far from a deviation of 1, such as EfficientNet."""
     head_channels: int = 1024
     """Width of the layers that look at one box."""
     anchors: tuple[int, ...] | None = None

@@ -156,7 +156,7 @@ def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path) -> None:
 def test_a_network_is_what_the_settings_say() -> None:
     settings = replace(
         CONFIG.model, ga="psp", ld="average", order="ld-ga", reduce=4, short=(32, 48, 64), longest=96, proposals=7,
-        samples=5, head_channels=24, fpn_channels=16, anchors=(10, 20, 40),
+        samples=5, head_channels=24, fpn_channels=16, anchors=(10, 20, 40), fpn_norm=True,
     )  # fmt: skip
     network = detect.model(settings, 3)
     block = network.backbone.block.block
@@ -168,6 +168,7 @@ def test_a_network_is_what_the_settings_say() -> None:
     assert network.roi_heads.box_head.fc6.out_features == 24
     assert network.roi_heads.box_predictor.cls_score.out_features == 4
     assert network.backbone.out_channels == 16
+    assert any(isinstance(each, torch.nn.GroupNorm) for each in network.backbone.fpn.modules())
     assert network.rpn.anchor_generator.sizes == ((10,), (20,), (40,))
 
 

@@ -594,3 +594,29 @@ def test_a_batch_is_a_list_of_pictures() -> None:
 def test_the_public_names() -> None:
     assert gald.faster_rcnn is faster_rcnn
     assert gald.mask_rcnn is mask_rcnn
+
+
+# ---------------------------------------------------------------------------------------------- norms in the pyramid
+
+
+def test_a_pyramid_with_norms_hands_on_maps_of_one_size_whatever_the_backbones_are():
+    """Maps 100 times as large leave what the heads see as it was; without norms they see 100 times as much."""
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def deviations(normed: bool, factor: float) -> Tensor:
+        net = small(ga="none", ld="none", fpn_norm=normed).backbone.eval()
+        for inner in net.fpn.inner_blocks:
+            if inner[0].bias is not None:  # a norm takes its place
+                inner[0].bias.data.zero_()
+            inner[0].weight.data *= factor
+        return torch.stack([each.std() for each in net(images).values()])
+
+    assert torch.allclose(deviations(True, 1), deviations(True, 100), rtol=1e-2)
+    assert torch.allclose(deviations(False, 100), 100 * deviations(False, 1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [2, 8, 12, 256])
+def test_a_pyramid_with_norms_trains_on_maps_of_one_place(channels: int):
+    net = small(fpn_norm=True, fpn_channels=channels, strides=(8, 16), norm="frozen").backbone.train()
+    sum(each.square().mean() for each in net(torch.rand(1, 3, 16, 16)).values()).backward()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in net.fpn.parameters())

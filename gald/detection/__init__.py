@@ -30,6 +30,7 @@ def faster_rcnn(
     norm: str | None = None,
     strides: tuple[int, ...] = (4, 8, 16, 32),
     fpn_channels: int = 256,
+    fpn_norm: bool = False,
     head_channels: int = 1024,
     anchors: tuple[int, ...] | None = None,
     short: int | tuple[int, ...] = 800,
@@ -64,6 +65,8 @@ def faster_rcnn(
         strides: the pyramid's levels, each twice the one before; (8, 16, 32) saves most of the work of the heads, and
             (4, 8, 16) dilates the backbone's last stage.
         fpn_channels: width of the pyramid, and of the mask head.
+        fpn_norm: group norms in the pyramid, for a backbone whose maps are far from a deviation of 1: those of
+            EfficientNet have 5 to 8, and heads on such numbers learn badly or not at all. torchvision has none.
         head_channels: width of the two layers that look at one box.
         anchors: side in pixels of the boxes that each level starts from, one more than levels, for the last one shrunk
             by 2; by default 8 times the stride.
@@ -85,7 +88,7 @@ def faster_rcnn(
     >>> sorted(net([torch.zeros(3, 60, 80)])[0])
     ['boxes', 'labels', 'scores']
     """
-    pyramid = _pyramid(backbone, ga, ld, order, reduce, pretrained, norm, strides, fpn_channels)
+    pyramid = _pyramid(backbone, ga, ld, order, reduce, pretrained, norm, strides, fpn_channels, fpn_norm)
     preparation = Preparation(short, longest, pyramid, resize)
     parts = box_parts(pyramid, num_classes, head_channels, anchors, proposals, samples, detections, least_score)
     return FasterDetector(num_classes, pyramid, preparation, parts)
@@ -103,6 +106,7 @@ def mask_rcnn(
     norm: str | None = None,
     strides: tuple[int, ...] = (4, 8, 16, 32),
     fpn_channels: int = 256,
+    fpn_norm: bool = False,
     head_channels: int = 1024,
     anchors: tuple[int, ...] | None = None,
     short: int | tuple[int, ...] = 800,
@@ -118,7 +122,7 @@ def mask_rcnn(
     Targets also have ``"masks"``, bool or uint8 (N, H, W); in training a fifth loss comes out, else ``"masks"``, float
     (M, 1, H, W): how sure a pixel is of the object, in [0, 1]. Arguments and errors are those of :func:`faster_rcnn`.
     """
-    pyramid = _pyramid(backbone, ga, ld, order, reduce, pretrained, norm, strides, fpn_channels)
+    pyramid = _pyramid(backbone, ga, ld, order, reduce, pretrained, norm, strides, fpn_channels, fpn_norm)
     preparation = Preparation(short, longest, pyramid, resize)
     parts = box_parts(pyramid, num_classes, head_channels, anchors, proposals, samples, detections, least_score)
     return MaskDetector(num_classes, pyramid, preparation, parts | mask_parts(pyramid, num_classes))
@@ -134,7 +138,8 @@ def _pyramid(
     norm: str | None,
     strides: tuple[int, ...],
     channels: int,
+    normed: bool,
 ) -> Pyramid:
     norm = ("frozen" if pretrained else "batch") if norm is None else norm
     block = {"ga": ga, "ld": ld, "order": order, "reduce": reduce}
-    return Pyramid(backbone, block, pretrained=pretrained, norm=norm, strides=strides, channels=channels)
+    return Pyramid(backbone, block, pretrained=pretrained, norm=norm, strides=strides, channels=channels, normed=normed)

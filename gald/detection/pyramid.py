@@ -7,6 +7,7 @@ makes feeds the top-down path.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Pyramid(nn.Module):
             them. The block's own norms always train.
         strides: the levels, each twice the one before; to the last the backbone is dilated, if need be.
         channels: C, the pyramid's width.
+        normed: a group norm (Wu and He, ECCV 2018) after each of its convolutions.
 
     Raises:
         UserError: a backbone that has no map of one of the strides; whatever :func:`gald.backbone.timm_backbone` and
@@ -54,6 +56,7 @@ class Pyramid(nn.Module):
         norm: str,
         strides: tuple[int, ...],
         channels: int,
+        normed: bool = False,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -69,7 +72,7 @@ class Pyramid(nn.Module):
         for each in _norms(body) if self.frozen else []:
             each.eval().requires_grad_(False)
         self.block = _block(widths[-1], block)
-        self.fpn = FeaturePyramidNetwork(widths, channels, LastLevelMaxPool())
+        self.fpn = FeaturePyramidNetwork(widths, channels, LastLevelMaxPool(), _group_norm if normed else None)
         self.out_channels = channels  # torchvision's heads ask for it by this name
 
     def train(self, mode: bool = True) -> Pyramid:
@@ -99,6 +102,11 @@ class Pyramid(nn.Module):
                 f"the backbone's batch norms can't train on one picture of {images.shape[2]}x{images.shape[3]} pixels "
                 f"(with padding); give more or larger pictures, or build the network with norm='frozen'"
             )
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    """8 groups, or fewer: of two channels at least, for a map of one place has no other values to compare."""
+    return nn.GroupNorm(math.gcd(8, max(1, channels // 2)), channels)
 
 
 def _norms(body: nn.Module) -> list[nn.Module]:

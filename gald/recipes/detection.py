@@ -55,15 +55,15 @@ def coco_mini_lite0() -> Detect:
     return Detect(
         model=Detector(
             backbone="tf_efficientnet_lite0", ga="nonlocal", masks=True, strides=(4, 8, 16, 32),
-            anchors=(16, 32, 64, 128, 256), fpn_channels=96, head_channels=384, proposals=300, samples=96,
-            short=(256,), longest=384,
+            anchors=(16, 32, 64, 128, 256), fpn_channels=96, fpn_norm=True, head_channels=384, proposals=300,
+            samples=96, short=(256,), longest=384,
         ),
         data=Boxes(name="coco_folder", val_split="train", flip=0.0),
-        optim=Optim(lr=0.01, head_lr=2.0, schedule="drops", warmup=100, weight_decay=0.0, clip=10.0),
-        steps=1400,
+        optim=Optim(lr=0.015, head_lr=2.0, schedule="drops", warmup=100, weight_decay=0.0, clip=10.0),
+        steps=2000,
         batch=4,
         precision="bf16-mixed",
         channels_last=True,
-        val_every=350,
+        val_every=500,
         save_every=50,
     )  # fmt: skip

@@ -69,6 +69,7 @@ def model(settings: Detector, num_classes: int) -> FasterDetector:
         norm=settings.norm,
         strides=settings.strides,
         fpn_channels=settings.fpn_channels,
+        fpn_norm=settings.fpn_norm,
         head_channels=settings.head_channels,
         anchors=settings.anchors,
         short=settings.short[-1],
