@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from gald.data import load
 from gald.errors import UserError
 from gald.evaluation import measure
 from gald.studies import STUDIES, Study
+from gald.studies.chart import chart
 from gald.studies.counting import Numbers, Stopped, count, numbers, save_counts
 from gald.studies.differences import Difference, difference, mean
 from gald.studies.page import page, said, signs
@@ -118,7 +120,7 @@ def test_a_study_that_was_interrupted_ends_like_one_that_was_not(
     assert "stopped in row mask, seed 0, at step" in said_
     assert checkpoint.load(second / "last.pt").step < 4
     assert not (second / "val.json").exists()
-    assert "| mask | not run |" in (out / "study.md").read_text()
+    assert "Not run: mask." in (out / "study.md").read_text()
     first = (out / "none" / "0" / "last.pt").stat().st_mtime_ns
 
     done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=300)
@@ -477,6 +479,25 @@ def test_the_interval_is_of_the_mean_over_seeds_on_the_same_resamples() -> None:
     assert (each.low, each.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
+def test_the_chart_draws_each_seed_and_colours_only_what_is_sure() -> None:
+    """Two pairs: a loss in every seed whose interval leaves out 0, and a gain that one seed contradicts."""
+    study = tiny()
+    gate = replace(study.rows["none"], model=replace(study.rows["none"].model, ld="gate"))
+    study = replace(study, rows={**study.rows, "gate": gate}, seeds=(0, 1, 2))
+    drawn = (0.50, 0.51, 0.52)
+    found = {("none", seed): scored(0.55, *drawn) for seed in (0, 1, 2)}
+    found |= {("mask", seed): scored(0.54 - seed / 100, *(each - 0.02 for each in drawn)) for seed in (0, 1, 2)}
+    found |= {("gate", seed): scored(0.54 + seed / 50, *(each + 0.02 for each in drawn)) for seed in (0, 1, 2)}
+    svg = ElementTree.fromstring(chart(study, found, {"miou": "mIoU"}, "a & b"))
+    discs = [each.attrib for each in svg.iter("{http://www.w3.org/2000/svg}circle")]
+    assert [each["class"] for each in discs] == [*["seed loss"] * 3, "loss", *["seed open"] * 3, "open"]
+    zero = 190 + 132 / 2  # the panel's middle; its half is 5 points, the next round number above 3
+    assert [float(each["cx"]) for each in discs] == pytest.approx(
+        [zero + 13.2 * points for points in (-1, -2, -3, -2, -1, 1, 3, 1)], abs=0.1
+    )
+    assert chart(study, {("none", 0): scored(0.5)}, {"miou": "mIoU"}, "nothing to compare") == ""
+
+
 def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:
     study = tiny()
     gate = replace(study.rows["none"], model=replace(study.rows["none"].model, ld="gate"))
@@ -491,7 +512,7 @@ def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:
     assert "mIoU +4.50 ± 4.95 points (2 seeds of 2 above)" in said_[1]
     assert "8 of 12 trainings are finished" in text
     assert "Not run: never." in text
-    assert "| never | not run |" in text
+    assert "| never |" not in text
     assert "| none | 3 of 3 | 55.00 ± 5.00 | 55.00 ± 5.00 |" in text
     assert "| n/a | 55.00 ± 5.00 | 1.25 | 3.00 |" in text  # large, Pole, and what it costs
     assert "| gate | 2 of 3 | 59.50 ± 2.12 |" in text

@@ -1,4 +1,4 @@
-"""What is finished of a study, and the pages that tell it: study.md to read, study.json for programs."""
+"""What is finished of a study, and what tells it: study.md and study.svg to read, study.json for programs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 from gald.data.pairs import Pairs
 from gald.errors import UserError
 from gald.files import write_whole
+from gald.studies.chart import chart
 from gald.studies.counting import Numbers, load_counts, numbers, resamples
 from gald.studies.differences import difference, mean
-from gald.studies.page import page
+from gald.studies.page import DRAWN, page
 from gald.studies.plan import Place, place
 from gald.studies.study import Study
 
@@ -53,7 +54,12 @@ class Book:
         return f" (about {left} left, going by {len(paces)} finished)"
 
     def write(self) -> None:
-        """Write study.json and study.md."""
+        """Write study.json, study.md and its drawing."""
+        test = self.study.splits[1]
+        what = f"{self.name}, {test}: row minus row, in points"
+        drawn = chart(self.study, self.found[test], DRAWN, what)
+        if drawn:
+            write_whole(self.out / "study.svg", drawn.encode())
         write_whole(self.out / "study.json", json.dumps(self.as_json(), indent=2).encode())
         write_whole(self.out / "study.md", page(self.name, self.study, self.seeds, self.found, self.facts).encode())
 

@@ -20,6 +20,8 @@ MEASURES = {
     "iou_large": "large",
 }
 BANDS = {f"band_iou/{width}": width.replace("px", " px") for width in ("1px", "3px", "5px", "9px", "15px", INTERIOR)}
+DRAWN = {**{key: MEASURES[key] for key in ("miou", "boundary_iou", "boundary_f/3px")}, "iou_small": "small objects"}
+DRAWN |= {"band_iou/3px": "within 3 px", f"band_iou/{INTERIOR}": INTERIOR}  # what the chart shows
 SAID = ("miou", "boundary_iou", "boundary_f/3px", "iou_small")  # of these the page speaks in sentences
 NOTHING = "n/a"
 
@@ -35,6 +37,7 @@ def page(
     val, test = study.splits
     lines = [f"# Study {name}", "", *head(study, seeds, facts), "", "## What it says, losses first", ""]
     lines += [*sentences(study, found[test], test), "", *chosen(study, found), ""]
+    lines += [f"![Every paired difference on {test}](study.svg)", ""] if any_pair(study, found[test]) else []
     for split in (test, val):
         columns = {**MEASURES, **{f"iou/{each}": each for each in study.apart}}
         lines += [f"## {split}: means", "", *means(study, seeds, found[split], columns, facts), ""]
@@ -42,6 +45,11 @@ def page(
         lines += [f"## {split}: differences, paired by seed", ""]
         lines += [*differences(study, found[split], {**columns, **BANDS}), ""]
     return "\n".join(lines)
+
+
+def any_pair(study: Study, found: Found) -> bool:
+    """Whether there is any difference to show yet."""
+    return any(difference(found, *pair, "miou").by_seed for pair in study.pairs)
 
 
 def head(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
@@ -125,8 +133,7 @@ def means(
     for row in study.rows:
         own = [seed for name, seed in found if name == row]
         if not own:
-            lines.append(_line([row, "not run", *([""] * (len(columns) + len(cost)))]))
-            continue
+            continue  # the head lists what has not been run
         cells = [_percent(each.mean, each.spread) for each in (mean(found, row, key) for key in columns)]
         spent = facts[row, own[0]] if facts is not None else None
         cells += [f"{spent['parameters'] / 1e6:.2f}", f"{spent['macs'] / 1e9:.2f}"] if spent else []
@@ -140,7 +147,6 @@ def differences(study: Study, found: Found, columns: Mapping[str, str]) -> list[
     for row, other in study.pairs:
         first = difference(found, row, other, "miou")
         if not first.by_seed:
-            lines.append(_line([row, other, "not run", *([""] * len(columns))]))
             continue
         cells = [difference(found, row, other, key) for key in columns]
         lines.append(_line([row, other, signs(first), *(_signed(each.mean, each.spread) for each in cells)]))

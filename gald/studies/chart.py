@@ -1,0 +1,102 @@
+"""study.svg: every paired difference of a study as dots, one a seed, with the interval of their mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from gald.studies.differences import Difference, Found, difference
+from gald.studies.study import Study
+
+LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 190.0, 132.0, 16.0, 44.0, 46.0  # units of the drawing
+LEGEND = (
+    "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again; "
+    "coloured: the bar leaves out 0, and all seeds are on its side"
+)
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268; } .paper { fill: #fdfdfc; }
+.grid { stroke: #dcdcd8; } .zero { stroke: #5d6268; } .span { stroke-width: 2.5; } .seed { stroke-width: 1.4; }
+.gain { stroke: #0072b2; fill: #0072b2; } .loss { stroke: #b35a00; fill: #b35a00; }
+.open { stroke: #7d8288; fill: #7d8288; }
+.seed.gain, .seed.loss, .seed.open { fill: none; }
+@media (prefers-color-scheme: dark) { text { fill: #e9e9e6; } .soft { fill: #a3a8ad; } .paper { fill: #16181a; }
+.grid { stroke: #35393d; } .zero { stroke: #a3a8ad; } .gain { stroke: #56b4e9; fill: #56b4e9; }
+.loss { stroke: #f0a640; fill: #f0a640; } }
+"""
+
+
+def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> str:
+    """The drawing as SVG, light and dark by itself; ``""`` as long as no two rows of a pair share a seed.
+
+    A line is a pair of rows, a panel a number of ``columns`` (its key, and in words), in points. A ring is a seed, the
+    disc their mean, the bar its interval; colour says that it leaves out 0 and all seeds agree.
+    """
+    pairs = [pair for pair in study.pairs if difference(found, *pair, "miou").by_seed]
+    if not pairs:
+        return ""
+    width = NAMES + len(columns) * (PANEL + GAP)
+    height = HEAD + len(pairs) * LINE + FOOT
+    parts = [f'<rect class="paper" width="{width:g}" height="{height:g}"/>', _text(8.0, 18.0, what, "start")]
+    for number, (row, other) in enumerate(pairs):
+        if number and other != pairs[number - 1][1]:  # held against another row from here on
+            top = HEAD + number * LINE
+            parts.append(_line(8.0, top, width - GAP, top, "grid"))
+        parts.append(_text(NAMES - 10, _middle(number) + 4, f"{row} − {other}", "end"))  # noqa: RUF001  # a minus sign
+    for number, (key, title) in enumerate(columns.items()):
+        left = NAMES + number * (PANEL + GAP)
+        parts += _panel(left, title, [difference(found, *pair, key) for pair in pairs])
+    parts.append(_text(8.0, height - 10, LEGEND, "start", "soft"))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
+    return "".join([head, f"<style>{STYLE}</style><title>{escape(what)}</title>", *parts, "</svg>\n"])
+
+
+def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
+    """One number of all pairs on an axis of its own, with 0 in the middle."""
+    ends = [abs(value) for each in numbers for value in (*each.by_seed.values(), each.low, each.high)]
+    reach = _round_up(100 * max((value for value in ends if not math.isnan(value)), default=0.0))
+    bottom = HEAD + len(numbers) * LINE
+
+    def x(value: float) -> float:
+        return left + PANEL / 2 * (1 + 100 * value / reach)
+
+    parts = [_text(left + PANEL / 2, HEAD - 8, title, "middle")]
+    for share in (-1.0, 0.0, 1.0):
+        at = x(share * reach / 100)
+        parts += [_line(at, HEAD, at, bottom, "grid" if share else "zero")]
+        parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", "middle", "soft")]
+    for number, each in enumerate(numbers):
+        parts += _one(each, _middle(number), x) if each.by_seed else []
+    return parts
+
+
+def _one(each: Difference, y: float, x: Callable[[float], float]) -> list[str]:
+    """A bar, a ring a seed, a disc."""
+    agreed = len(each.by_seed) in (each.above, each.below)
+    sure = agreed and not math.isnan(each.low) and not each.low <= 0 <= each.high
+    side = "open" if not sure else "gain" if each.mean > 0 else "loss"
+    bar = [] if math.isnan(each.low) else [_line(x(each.low), y, x(each.high), y, f"span {side}")]
+    rings = [_disc(x(value), y, 3.5, f"seed {side}") for value in each.by_seed.values()]
+    return [*bar, *rings, _disc(x(each.mean), y, 3.0, side)]
+
+
+def _middle(number: int) -> float:
+    return HEAD + (number + 0.5) * LINE
+
+
+def _round_up(value: float) -> float:
+    """The next of 0.5, 1, 2, 5, 10, ..."""
+    steps = [factor * 10.0**power for power in range(-1, 3) for factor in (1, 2, 5)]
+    return next((step for step in steps if step >= max(value, 0.5)), 100.0)
+
+
+def _disc(x: float, y: float, radius: float, kind: str) -> str:
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
