@@ -151,3 +151,10 @@ def test_numbers_that_cannot_be_written_are_refused_before_the_work(
     for out in (tmp_path / "file" / "scores.json", tmp_path):
         assert f"cannot write {out}" in refused(capsys, "evaluate", "--checkpoint", trained[0], "--out", out)
     assert {each.name for each in tmp_path.iterdir()} == {"file"}
+
+
+def test_the_help_of_a_recipe_tells_of_that_recipe_alone():
+    one, all_of_them = (gald("train", *given, "--help").stdout for given in (["bccd_lite0"], []))
+    assert "results/bccd" in one
+    assert "cityscapes_r50_psp" not in one
+    assert all(f"{name}:" in all_of_them for name in ("bccd_lite0", "cityscapes_r50_psp"))

@@ -6,9 +6,9 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ class Given:
 
 
 def compare(
-    a: Positional[Path],
-    b: Positional[Path],
+    a: Annotated[Positional[Path], arg(metavar="A")],
+    b: Annotated[Positional[Path], arg(metavar="B")],
     data: Where = Where(),  # frozen: no call can change it
     split: str | None = None,
     out: Path = Path("report.html"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,8 +20,8 @@ SHOWN = 3  # problems of each kind on the screen; all of them are in the file
 
 
 def data(
-    name: Positional[str],
-    root: Positional[Path | None] = None,
+    name: Annotated[Positional[str], arg(metavar="NAME")],
+    root: Annotated[Positional[Path | None], arg(metavar="ROOT")] = None,
     split: str | None = None,
     out: Path = Path("gald-data"),
     samples: int = 12,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Scene:
 
 
 def footprint(
-    picture: Positional[Path],
+    picture: Annotated[Positional[Path], arg(metavar="PICTURE")],
     ga: tuple[str, ...] = (),
     ld: str = "none",
     at: tuple[int, int] | None = None,

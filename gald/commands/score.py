@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 def score(
-    data: Positional[str],
-    predictions: Positional[Path],
+    data: Annotated[Positional[str], arg(metavar="DATA")],
+    predictions: Annotated[Positional[Path], arg(metavar="PREDICTIONS")],
     root: Path | None = None,
     split: str = "val",
     out: Path | None = None,

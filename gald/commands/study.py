@@ -34,7 +34,7 @@ class Begin:
 
 
 def study(
-    name: Annotated[str, tyro.conf.Positional],
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")],
     data: Where = Where(),  # frozen: no call can change it
     model: Begin = Begin(),
     out: Path | None = None,

@@ -99,7 +99,7 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
     elif {"-h", "--help"} & set(rest):
         default = Train()
     else:
-        raise UserError(f"say what to train: gald train RECIPE, one of {', '.join(RECIPES)}; or --config FILE")
+        raise UserError("say what to train: gald train RECIPE (gald train --help lists them), or --config FILE")
 
     def command(
         settings: Settings = default,
@@ -111,12 +111,9 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
     # the flags are those of the recipe's own kind of run
     command.__annotations__["settings"] = Annotated[type(default), tyro.conf.arg(name="")]
 
-    recipes = "\n\n    ".join(f"{name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items())
     command.__doc__ = f"""Train a network: gald train RECIPE --data.root ROOT --out RUN [--resume]
 
-    Recipes (or --config FILE, the config.json of another run):
-
-    {recipes}
+    {about(recipe)}
 
     Args:
         settings: the run's settings; defaults are those of the recipe.
@@ -124,6 +121,14 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
         resume: go on from last.pt in the run's folder.
     """
     return command, rest
+
+
+def about(recipe: str | None) -> str:
+    """What the help says of the recipe, or of all of them if none was named."""
+    if recipe is not None:
+        return f"{recipe}: {RECIPES[recipe].__doc__}"
+    lines = [f"{name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items()]
+    return "\n\n    ".join(["Recipes (or --config FILE, the config.json of another run):", *lines])
 
 
 def departures(recipe: str | None, default: Settings, settings: Settings) -> list[str]:
