@@ -82,4 +82,8 @@ class FoundObjects:
         categories = [{"id": label.id, "name": label.name} for label in self.labels]
         content = {"images": self.images, "categories": categories, "annotations": self.objects}
         write_whole(self._file, json.dumps(content).encode())
-        return f"{self._file} ({len(self.objects)} objects) and {self.out / 'overlays'}"
+        sure = sum(each["score"] >= self.drawn for each in self.objects)
+        return (
+            f"{self._file} ({len(self.objects)} objects, {sure} of them at least {self.drawn:g} sure) and "
+            f"{self.out / 'overlays'} (those)"
+        )
