@@ -81,12 +81,21 @@ def tile_weights(side: int, length: int, starts: Sequence[int], blend: str) -> l
     return [(window / total[start : start + length]).float() for start in starts]
 
 
-def _tiling(side: int, tile: int, overlap: float, blend: str) -> list[tuple[slice, Float32[Tensor, " n"]]]:
-    """Return where each tile lies along one side, and its weights there."""
+def _check_tile(tile: int, overlap: float) -> None:
     if tile < 1 or not 0 <= overlap < 1:
         raise UserError(
             f"tile {tile} with overlap {overlap}: a tile has 1 pixel or more, an overlap is from 0 to below 1"
         )
+
+
+def _check_scales(scales: Sequence[float]) -> None:
+    if not scales or min(scales) <= 0:
+        raise UserError(f"scales {tuple(scales)} must be one or more numbers above 0, such as (0.75, 1.0, 1.25)")
+
+
+def _tiling(side: int, tile: int, overlap: float, blend: str) -> list[tuple[slice, Float32[Tensor, " n"]]]:
+    """Return where each tile lies along one side, and its weights there."""
+    _check_tile(tile, overlap)
     length, starts = min(tile, side), tile_starts(side, tile, overlap)
     weights = tile_weights(side, length, starts, blend)
     return [(slice(start, start + length), each) for start, each in zip(starts, weights, strict=True)]
@@ -165,8 +174,7 @@ def multi_scale(
     Raises:
         UserError: no scale, or one that is not above 0.
     """
-    if not scales or min(scales) <= 0:
-        raise UserError(f"scales {tuple(scales)} must be one or more numbers above 0, such as (0.75, 1.0, 1.25)")
+    _check_scales(scales)
     if not images.is_floating_point():
         images = images.float() / 255
     height, width = images.shape[2:]
@@ -194,7 +202,14 @@ def compose(
 
     At each scale the resized picture and, with ``flip``, its mirror image are predicted, in tiles if ``tile`` is given.
     The result are float32 logits: the model's own (blended, with tiles), or log-probabilities if views are averaged.
+
+    Raises:
+        UserError: what :func:`sliding_window` and :func:`multi_scale` would raise, before any picture.
     """
+    _check_scales(scales)
+    overlaps = (overlap, overlap) if isinstance(overlap, (int, float)) else overlap
+    for length, share in zip(tile or (), overlaps, strict=False):
+        _check_tile(length, share)
     predict: Predict = partial(whole, model)
     if tile is not None:
         predict = partial(sliding_window, predict, tile=tile, overlap=overlap, blend=blend)

@@ -193,7 +193,8 @@ def overlay(
     if not legend:
         return painted
     present = sorted(set(labels[known].tolist()))
-    strip = draw_legend([(names[i], palette[i]) for i in present], image.shape[2])
+    letters = max(14, image.shape[2] // 50)  # as high on the screen for a large picture as for a small one
+    strip = draw_legend([(names[i], palette[i]) for i in present], image.shape[2], letters)
     canvas = torch.full((3, painted.shape[1] + strip.shape[1], strip.shape[2]), 255, dtype=torch.uint8)
     canvas[:, : painted.shape[1], : painted.shape[2]] = painted
     canvas[:, painted.shape[1] :] = strip

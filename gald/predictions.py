@@ -43,6 +43,7 @@ class FoundObjects:
         self.labels, self.out, self.drawn = labels, out, drawn
         self.images: list[dict[str, Any]] = []
         self.objects: list[dict[str, Any]] = []
+        self.sure = 0  # objects that were drawn
         check_writable(self._file)
 
     @property
@@ -57,6 +58,7 @@ class FoundObjects:
         for i in range(len(found["boxes"])):
             self.objects.append({"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)})
         sure = {key: value[found["scores"] >= self.drawn] for key, value in found.items()}
+        self.sure += len(sure["boxes"])
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
         drawn = draw_objects(
             image, sure["boxes"], sure["classes"], colors, names, scores=sure["scores"], masks=sure.get("masks")
@@ -82,8 +84,7 @@ class FoundObjects:
         categories = [{"id": label.id, "name": label.name} for label in self.labels]
         content = {"images": self.images, "categories": categories, "annotations": self.objects}
         write_whole(self._file, json.dumps(content).encode())
-        sure = sum(each["score"] >= self.drawn for each in self.objects)
         return (
-            f"{self._file} ({len(self.objects)} objects, {sure} of them at least {self.drawn:g} sure) and "
+            f"{self._file} ({len(self.objects)} objects, {self.sure} of them at least {self.drawn:g} sure) and "
             f"{self.out / 'overlays'} (those)"
         )

@@ -615,7 +615,7 @@ def test_a_pyramid_with_norms_hands_on_maps_of_one_size_whatever_the_backbones_a
     assert torch.allclose(deviations(False, 100), 100 * deviations(False, 1), rtol=1e-3)
 
 
-@pytest.mark.parametrize("channels", [2, 8, 12, 256])
+@pytest.mark.parametrize("channels", [2, 5, 8, 12, 256])
 def test_a_pyramid_with_norms_trains_on_maps_of_one_place(channels: int):
     net = small(fpn_norm=True, fpn_channels=channels, strides=(8, 16), norm="frozen").backbone.train()
     sum(each.square().mean() for each in net(torch.rand(1, 3, 16, 16)).values()).backward()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,3 +224,14 @@ def test_families_that_round_down_get_padded_pictures() -> None:
     rounds_up, rounds_down = timm_backbone("test_resnet").eval(), timm_backbone("convnext_atto")
     assert (divisor(rounds_up, 3), divisor(rounds_down, 3)) == (1, 32)
     assert [each.shape[1] for each in feature_maps(rounds_up, torch.rand(1, 3, 32, 32))] == [32, 32, 48, 192, 96]
+
+
+def test_one_picture_without_a_batch_is_refused_in_a_sentence():
+    """In a process of its own: here the shapes in the signatures are checked before the network can say it better."""
+    code = (
+        "import torch; from gald import Segmenter\n"
+        "Segmenter('test_resnet', 2, channels=8, output_stride=16)(torch.zeros(3, 32, 32))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith("a network takes pictures (B, 3, H, W), got (3, 32, 32); one picture is x[None]")

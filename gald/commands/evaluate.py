@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from gald.weights import STREETS
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -25,7 +27,7 @@ class Where:
 
 
 def evaluate(
-    checkpoint: Path,
+    checkpoint: Path | None = None,
     data: Where = Where(),  # frozen: no call can change it
     split: str | None = None,
     out: Path | None = None,
@@ -44,10 +46,11 @@ def evaluate(
     COCO's AP by size, of masks and their boundaries too if it gives masks.
 
     Args:
-        checkpoint: best.safetensors or last.pt of a run.
+        checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box (on pictures as they
+            are: nothing is shrunk for it here).
         data: the data set.
         split: which part of it; the run's validation split if left out.
-        out: where the numbers go as JSON; beside the checkpoint if left out.
+        out: where the numbers go as JSON; beside the checkpoint if left out (here, for the network in the box).
         tile: height and width of sliding-window tiles; the whole picture at once if left out (segmentation only, as
             are overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
@@ -69,15 +72,17 @@ def evaluate(
     if workers < 0:
         raise UserError(f"workers is {workers}; it must be 0 or more")
     fabric = machine.fabric(accelerator, devices, precision=precision)
-    network, content = load_model(checkpoint)
+    path = checkpoint or STREETS
+    network, content = load_model(path)
     run, task = content.config, TASKS[content.config.task]
     run = replace(run, data=replace(run.data, name=data.name or run.data.name, root=data.root or run.data.root))
     split = split or run.data.val_split
     examples = task.data(run, split)
-    check_classes(content, examples.labels, checkpoint)
+    check_classes(content, examples.labels, path)
     if not examples.labelled:
         raise UserError(f"{run.data.name}'s split {split!r} has no labels: there is nothing to measure")
-    out = out or checkpoint.with_name(f"{checkpoint.stem}-{run.data.name}-{split}.json")
+    folder = checkpoint.parent if checkpoint else Path()  # nothing is written into the package
+    out = out or folder / f"{path.stem}-{run.data.name}-{split}.json"
     check_writable(out)
 
     with launched(fabric):
@@ -89,7 +94,7 @@ def evaluate(
         if scores[task.SCORE[0]] != scores[task.SCORE[0]]:
             raise UserError(f"nothing in {run.data.name}'s split {split!r} has a label: there is nothing to measure")
         about = {
-            "checkpoint": str(checkpoint), "step": content.step, "data": run.data.name, "split": split,
+            "checkpoint": str(checkpoint or path.name), "step": content.step, "data": run.data.name, "split": split,
             "pictures": len(examples), **views, "precision": precision,
             "peak_memory_gb": round(machine.peak_memory(fabric.device), 2), "machine": machine.describe(fabric.device),
         }  # fmt: skip

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import glob
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from gald.errors import UserError
+from gald.weights import STREETS, scale_for
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def predict(
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional],
-    checkpoint: Path,
+    pictures: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE ...")],
+    checkpoint: Path | None = None,
     out: Path = Path("predictions"),
     tile: tuple[int, int] | None = None,
     overlap: float = 1 / 3,
-    scales: tuple[float, ...] = (1.0,),
+    scales: tuple[float, ...] = (),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     score: float | None = None,
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> None:
-    """Segment pictures, or find their objects, as the checkpoint's network does.
+    """Segment pictures, or find their objects, with the network in the box or that of a checkpoint.
 
     A segmentation network gives OUT/labels/NAME.png in the data set's ids and OUT/overlays/NAME.jpg in its colours with
     a legend. A detector gives OUT/overlays/NAME.jpg with boxes, names, scores and masks, and OUT/objects.json in COCO's
@@ -35,12 +37,14 @@ def predict(
 
     Args:
         pictures: files, folders (searched through), or patterns such as 'photos/*.jpg'.
-        checkpoint: best.safetensors or last.pt of a run.
+        checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box: streets by
+            day, learned from data for research only.
         out: the folder for what is written.
         tile: height and width of sliding-window tiles, for pictures too large for the memory (segmentation only, as are
             overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
-        scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
+        scales: the picture is looked at enlarged and shrunk by these; probabilities are averaged. If left out, as it
+            is; by the network in the box shrunk to 840 pixels if it is larger. The files keep the picture's size.
         flip: also look at the mirrored picture.
         score: objects at least this sure are drawn, 0 to 1 (0.5 if left out; for detectors only); objects.json holds
             the others, too.
@@ -59,14 +63,16 @@ def predict(
         raise UserError(f"--score is {score}; it must lie between 0 and 1")
     found = find(pictures)
     fabric = machine.fabric(accelerator, precision=precision)
-    network, content = load_model(checkpoint)
+    network, content = load_model(checkpoint or STREETS)
     task = TASKS[content.config.task]
-    look = task.views(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
-    answer = task.shown(look)
+    network.to(fabric.device)
+    views = partial(task.views, network, tile=tile, overlap=overlap, flip=flip)
+    views(scales=scales or (1.0,))  # a view that can't be is refused before the first picture
 
     def predict_one(image: Tensor) -> Any:
+        fitting = 1.0 if checkpoint else scale_for(*image.shape[1:])
         with torch.inference_mode(), fabric.autocast():
-            return answer(image.to(fabric.device))
+            return task.shown(views(scales=scales or (fitting,)))(image.to(fabric.device))
 
     files = task.files(content.labels, out, score)
     broken: list[str] = []
@@ -83,7 +89,8 @@ def predict(
                 done += 1
             if stop():
                 break
-    print(f"{done} of {len(found)} pictures done: {files.close()}")
+    where = files.close()
+    print(f"{done} of {len(found)} pictures done" + (f": {where}" if done else ""))
     if done + len(broken) < len(found):
         raise SystemExit(130)
     if broken:

@@ -7,7 +7,6 @@ makes feeds the top-down path.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,8 @@ class Pyramid(nn.Module):
 
 def _group_norm(channels: int) -> nn.GroupNorm:
     """8 groups, or fewer: of two channels at least, for a map of one place has no other values to compare."""
-    return nn.GroupNorm(math.gcd(8, max(1, channels // 2)), channels)
+    groups = next(count for count in (8, 4, 2, 1) if channels % (2 * count) == 0 or count == 1)
+    return nn.GroupNorm(groups, channels)
 
 
 def _norms(body: nn.Module) -> list[nn.Module]:

@@ -12,10 +12,10 @@ from typing import Any
 from gald.data.pairs import Pairs
 from gald.errors import UserError
 from gald.files import write_whole
-from gald.studies.chart import chart
+from gald.studies.chart import DRAWN, chart
 from gald.studies.counting import Numbers, load_counts, numbers, resamples
 from gald.studies.differences import difference, mean
-from gald.studies.page import DRAWN, page
+from gald.studies.page import page
 from gald.studies.plan import Place, place
 from gald.studies.study import Study
 

@@ -6,10 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from gald.metrics.bands import INTERIOR
 from gald.studies.differences import Difference, Found, difference
 from gald.studies.study import Study
 
 LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 190.0, 132.0, 16.0, 44.0, 46.0  # units of the drawing
+DRAWN = {
+    "miou": "mIoU",
+    "boundary_iou": "Boundary IoU",
+    "boundary_f/3px": "F 3 px",
+    "iou_small": "small objects",
+    "band_iou/3px": "within 3 px",
+    f"band_iou/{INTERIOR}": INTERIOR,
+}
 LEGEND = (
     "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again; "
     "coloured: the bar leaves out 0, and all seeds are on its side"
@@ -26,13 +35,18 @@ text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268;
 """
 
 
+def comparable(study: Study, found: Found) -> list[tuple[str, str]]:
+    """The pairs of rows that share a seed by now."""
+    return [pair for pair in study.pairs if difference(found, *pair, "miou").by_seed]
+
+
 def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> str:
     """The drawing as SVG, light and dark by itself; ``""`` as long as no two rows of a pair share a seed.
 
     A line is a pair of rows, a panel a number of ``columns`` (its key, and in words), in points. A ring is a seed, the
     disc their mean, the bar its interval; colour says that it leaves out 0 and all seeds agree.
     """
-    pairs = [pair for pair in study.pairs if difference(found, *pair, "miou").by_seed]
+    pairs = comparable(study, found)
     if not pairs:
         return ""
     width = NAMES + len(columns) * (PANEL + GAP)
@@ -85,9 +99,8 @@ def _middle(number: int) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next of 0.5, 1, 2, 5, 10, ..."""
-    steps = [factor * 10.0**power for power in range(-1, 3) for factor in (1, 2, 5)]
-    return next((step for step in steps if step >= max(value, 0.5)), 100.0)
+    """The next of 0.5, 1, 2, 5, ... points."""
+    return next(step for step in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0) if step >= value)
 
 
 def _disc(x: float, y: float, radius: float, kind: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gald.metrics.bands import INTERIOR
+from gald.studies.chart import comparable
 from gald.studies.counting import Numbers
 from gald.studies.differences import Difference, Found, difference, mean
 from gald.studies.study import Study
@@ -20,8 +21,6 @@ MEASURES = {
     "iou_large": "large",
 }
 BANDS = {f"band_iou/{width}": width.replace("px", " px") for width in ("1px", "3px", "5px", "9px", "15px", INTERIOR)}
-DRAWN = {**{key: MEASURES[key] for key in ("miou", "boundary_iou", "boundary_f/3px")}, "iou_small": "small objects"}
-DRAWN |= {"band_iou/3px": "within 3 px", f"band_iou/{INTERIOR}": INTERIOR}  # what the chart shows
 SAID = ("miou", "boundary_iou", "boundary_f/3px", "iou_small")  # of these the page speaks in sentences
 NOTHING = "n/a"
 
@@ -37,7 +36,7 @@ def page(
     val, test = study.splits
     lines = [f"# Study {name}", "", *head(study, seeds, facts), "", "## What it says, losses first", ""]
     lines += [*sentences(study, found[test], test), "", *chosen(study, found), ""]
-    lines += [f"![Every paired difference on {test}](study.svg)", ""] if any_pair(study, found[test]) else []
+    lines += [f"![Every paired difference on {test}](study.svg)", ""] if comparable(study, found[test]) else []
     for split in (test, val):
         columns = {**MEASURES, **{f"iou/{each}": each for each in study.apart}}
         lines += [f"## {split}: means", "", *means(study, seeds, found[split], columns, facts), ""]
@@ -45,11 +44,6 @@ def page(
         lines += [f"## {split}: differences, paired by seed", ""]
         lines += [*differences(study, found[split], {**columns, **BANDS}), ""]
     return "\n".join(lines)
-
-
-def any_pair(study: Study, found: Found) -> bool:
-    """Whether there is any difference to show yet."""
-    return any(difference(found, *pair, "miou").by_seed for pair in study.pairs)
 
 
 def head(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:

@@ -23,15 +23,20 @@ from torch import nn
 
 from gald import checkpoint
 from gald.tasks import detect, segment
+from gald.weights import STREETS
 
 TASKS: dict[str, ModuleType] = {"segment": segment, "detect": detect}
 
 
-def load(path: str | Path) -> nn.Module:
-    """The network of a checkpoint (best.safetensors or last.pt), ready to use.
+def load(path: str | Path = STREETS) -> nn.Module:
+    """The network of a checkpoint (best.safetensors or last.pt), ready to use; without one, the network in the box.
 
-    >>> network = gald.load("runs/camvid/best.safetensors")  # doctest: +SKIP
-    >>> network(images)["out"].argmax(1)  # images (B, 3, H, W), uint8 RGB; out (B, H, W) train ids  # doctest: +SKIP
+    That one segments streets by day into the 11 classes of ``gald.data.camvid.LABELS``, whose index is the train id;
+    its card, README.md in :mod:`gald.weights`, says how well.
+
+    >>> network = gald.load()  # doctest: +SKIP
+    >>> with torch.inference_mode():  # images (B, 3, H, W), uint8 RGB; out (B, H, W) train ids  # doctest: +SKIP
+    ...     network(images)["out"].argmax(1)
     """
     return load_model(Path(path))[0]
 
