@@ -188,8 +188,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Optim:
-    """SGD; the rate falls by the poly rule, ``lr * (1 - step / steps) ** power``, or in drops to a tenth."""
+    """The rate falls by the poly rule, ``lr * (1 - step / steps) ** power``, or in drops to a tenth."""
 
+    method: Literal["sgd", "adamw"] = "sgd"
+    """sgd is the papers'; adamw wants a rate about a hundredth of it, and takes momentum for its first beta."""
     lr: float = 0.01
     schedule: Literal["poly", "drops"] = "poly"
     drops: tuple[float, ...] = (2 / 3, 11 / 12)

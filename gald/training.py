@@ -142,9 +142,7 @@ def prepare(
 ) -> Run:
     """Data, network and optimizer; the initial weights follow from the seed, or from what was saved."""
     train_data, val_data, network = together(fabric, lambda: build(task, config, fabric, saved))
-    optimizer = torch.optim.SGD(
-        groups(network, config, task.BACKBONE), momentum=config.optim.momentum, weight_decay=config.optim.weight_decay
-    )
+    optimizer = optimizer_for(network, config, task.BACKBONE)
     if config.compile:
         network = torch.compile(network)  # type: ignore[assignment]  # a module all the same
     model, optimizer = fabric.setup(network, optimizer)
@@ -154,6 +152,14 @@ def prepare(
         run.optimizer.load_state_dict(saved.optimizer)
         run.step, run.best = saved.step, saved.best
     return run
+
+
+def optimizer_for(network: nn.Module, config: Settings, backbone: str) -> torch.optim.Optimizer:
+    """SGD or AdamW, as the settings say."""
+    about, parameters = config.optim, groups(network, config, backbone)
+    if about.method == "adamw":
+        return torch.optim.AdamW(parameters, betas=(about.momentum, 0.999), weight_decay=about.weight_decay)
+    return torch.optim.SGD(parameters, momentum=about.momentum, weight_decay=about.weight_decay)
 
 
 def build(

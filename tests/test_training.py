@@ -21,7 +21,7 @@ from fake import camvid as fake_camvid
 from fake.streets import label as write_label
 from filelock import FileLock
 from lightning_fabric import Fabric
-from running import ENVIRONMENT, TINY, gald, interrupt, line, lines
+from running import ENVIRONMENT, TINY, gald, interrupt, interrupt_step, line, lines
 from safetensors.torch import save_file
 
 from gald import checkpoint, training
@@ -99,6 +99,23 @@ def test_a_stopped_and_resumed_run_ends_bit_for_bit_like_one_that_was_not(
     assert_same(straight, out)
     steps = [each["step"] for each in lines(out / "metrics.jsonl") if each["kind"] == "train"]
     assert steps == [1, 2, 3, 4, 5, 6]  # what the killed run logged past its checkpoint isn't there twice
+
+
+def test_adamw_goes_on_bit_for_bit_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its moments and its count of steps are in the checkpoint; and it does not take the steps of SGD."""
+    optim = Optim(lr=0.002, method="adamw", momentum=0.8)
+    config = config_at(root, steps=4, optim=optim, model=replace(CONFIG.model, aux=False))  # no dropout
+    fit(segment, config, tmp_path / "straight")
+    fit(segment, replace(config, optim=replace(optim, method="sgd")), tmp_path / "sgd")
+    interrupt_step(2, monkeypatch)
+    assert fit(segment, config, tmp_path / "stopped").step == 2
+    assert fit(segment, config, tmp_path / "stopped", resume=True).step == 4
+    straight, stopped, sgd = (checkpoint.load(tmp_path / run / "last.pt") for run in ("straight", "stopped", "sgd"))
+    for name, value in straight.weights.items():
+        assert torch.equal(value, stopped.weights[name]), name
+    assert any(not torch.equal(value, sgd.weights[name]) for name, value in straight.weights.items())
+    assert straight.optimizer is not None
+    assert straight.optimizer["param_groups"][0]["betas"] == (0.8, 0.999)
 
 
 def test_two_processes_follow_one(root: Path, tmp_path: Path) -> None:
