@@ -21,7 +21,7 @@ DRAWN = {
 }
 LEGEND = (
     "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again; "
-    "coloured: the bar leaves out 0, and all seeds are on its side"
+    "coloured: it leaves out 0, and all seeds are on its side"
 )
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268; } .paper { fill: #fdfdfc; }
@@ -75,10 +75,10 @@ def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
         return left + PANEL / 2 * (1 + 100 * value / reach)
 
     parts = [_text(left + PANEL / 2, HEAD - 8, title, "middle")]
-    for share in (-1.0, 0.0, 1.0):
+    for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):  # the ends inside, off the next panel's
         at = x(share * reach / 100)
         parts += [_line(at, HEAD, at, bottom, "grid" if share else "zero")]
-        parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", "middle", "soft")]
+        parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
     for number, each in enumerate(numbers):
         parts += _one(each, _middle(number), x) if each.by_seed else []
     return parts
