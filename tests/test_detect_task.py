@@ -206,10 +206,9 @@ def test_a_picture_that_cannot_be_looked_at_keeps_the_others(
     for name in "abc":
         Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
     look = detect.shown
+    calls = iter(range(3))
 
     def refusing(predict: object) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
-        calls = iter(range(3))
-
         def of(image: torch.Tensor) -> dict[str, torch.Tensor]:
             if next(calls) == 1:
                 raise UserError("nothing is left of a picture")
