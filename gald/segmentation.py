@@ -95,8 +95,8 @@ class Segmenter(nn.Module):
         )
 
     def forward(self, images: Shaped[Tensor, "b c h w"]) -> dict[str, Tensor]:
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise UserError(f"a network takes pictures (B, 3, H, W), got {tuple(images.shape)}; one picture is x[None]")
+        if images.ndim != 4:
+            raise UserError(f"a network takes pictures (B, C, H, W), got {tuple(images.shape)}; one picture is x[None]")
         size = (images.shape[2], images.shape[3])
         maps = feature_maps(self.backbone, self._pad(self.normalize(images)))
         outputs = {"out": self._fit(self.head(maps), size)}

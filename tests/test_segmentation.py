@@ -234,4 +234,4 @@ def test_one_picture_without_a_batch_is_refused_in_a_sentence():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("a network takes pictures (B, 3, H, W), got (3, 32, 32); one picture is x[None]")
+    assert last.endswith("a network takes pictures (B, C, H, W), got (3, 32, 32); one picture is x[None]")
