@@ -15,7 +15,7 @@ COMMANDS = {
     "train": ("gald.commands.train:train", "train a network by a recipe; stop and resume at will"),
     "study": ("gald.commands.study:study", "train the rows of a study alike, several seeds each, and compare them"),
     "evaluate": ("gald.commands.evaluate:evaluate", "measure a network on a data set"),
-    "predict": ("gald.commands.predict:predict", "segment pictures with the network in the box, or as a checkpoint does"),
+    "predict": ("gald.commands.predict:predict", "segment pictures, or find their objects"),
     "score": ("gald.commands.score:score", "score a folder of predictions, whatever made them"),
     "compare": ("gald.commands.compare:compare", "compare two checkpoints or folders of predictions, as a page"),
     "submit": ("gald.commands.submit:submit", "predict a benchmark's test set and write what its server takes"),
