@@ -107,7 +107,9 @@ def _read_torch(path: Path) -> dict[str, Any]:
         ) from None
     except Exception as error:  # damaged bytes reach every corner of the unpickler
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is truncated or not a checkpoint: {reason}") from None
+        raise UserError(
+            f"{path} is truncated or not a checkpoint (torch says: {reason}); give a run's best.safetensors or last.pt"
+        ) from None
     return content if isinstance(content, dict) else {}
 
 

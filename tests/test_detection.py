@@ -579,6 +579,24 @@ def test_pictures_that_cannot_be(wrong: Any, sentence: str) -> None:
         small().eval()(wrong)
 
 
+@pytest.mark.parametrize("detections", [5, 0])
+def test_binary_masks_are_torchvisions_masks_at_one_half(detections: int) -> None:
+    net = small("mask").eval()
+    net.roi_heads.score_thresh = 0.0 if detections else 1.0
+    images = pictures()
+    with torch.no_grad():
+        expected = net(images)
+        net.transform.binary_masks = True
+        found = net(images)
+    for image, wanted, got in zip(images, expected, found, strict=True):
+        assert len(got["boxes"]) == detections
+        assert got["masks"].dtype == torch.bool
+        assert got["masks"].shape == (detections, 1, *image.shape[1:])
+        assert torch.equal(got["masks"], wanted["masks"] >= 0.5)
+        assert torch.equal(got["boxes"], wanted["boxes"])
+    assert not detections or 0 < torch.cat([each["masks"].flatten() for each in found]).float().mean() < 1
+
+
 def test_sealed_targets_are_the_targets() -> None:
     net = small()
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ import tomllib
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from functools import cache
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 from definitions import BLIND_TO_POSITIONS
 
 import gald
-from gald import cli
+from gald import cli, tasks
 from gald.aggregation import AGGREGATORS
 from gald.block import ORDERS
 from gald.config import Train, from_json, to_json
@@ -95,7 +96,7 @@ def test_imports_go_down(module: str):
 def test_help_does_not_wait_for_torch():
     script = """
 import contextlib, io, sys
-from gald import cli
+from gald import cli, tasks
 for arguments in [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli.main(arguments)
@@ -239,6 +240,20 @@ def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
     outputs = network(torch.randint(256, (2, 3, 33, 49), dtype=torch.uint8))
     assert {each.shape for each in outputs.values()} == {(2, 5, 33, 49)}
     assert ("aux" in outputs) == settings.model.aux
+
+
+def test_every_task_keeps_the_contract():
+    """The names in the module's docstring stand in every task, taking as many arguments of the same kinds."""
+    contract = set(re.findall(r"``(\w+)", tasks.__doc__ or "")) - {"loss"}
+    assert len(contract) > 15
+    for name in sorted(contract):
+        without = [task for task, module in tasks.TASKS.items() if not hasattr(module, name)]
+        assert not without, f"{name} is not in {without}"
+        values = [getattr(module, name) for module in tasks.TASKS.values()]
+        kinds = {
+            tuple(each.kind for each in signature(value).parameters.values()) for value in values if callable(value)
+        }
+        assert len(kinds) <= 1, f"{name} takes other arguments in one task than in another"
 
 
 # ------------------------------------------------------------------------------------------------- one truth each

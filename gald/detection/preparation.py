@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from gald.backbone import mean_and_std
@@ -22,7 +23,12 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
 
     Without it training pictures go in as they are, for data that were resized when they were augmented, and others are
     resized as those were: antialiased, which torchvision's own are not.
+
+    ``binary_masks`` makes the masks that come out bool (N, 1, H, W), at least 0.5 sure, instead of float as
+    torchvision's: an eighth of the memory, which is 20 GB for a hundred objects in a photo of 24 megapixels.
     """
+
+    binary_masks = False
 
     def __init__(self, short: int | tuple[int, ...], longest: int, pyramid: Pyramid, resize: bool) -> None:
         sides = short if isinstance(short, tuple) else (short,)
@@ -50,10 +56,27 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
         resized: tuple[Tensor, dict[str, Tensor] | None] = super().resize(image, target)
         return resized
 
+    def postprocess(
+        self, result: list[dict[str, Tensor]], image_shapes: list[tuple[int, int]], original: list[tuple[int, int]]
+    ) -> list[dict[str, Tensor]]:
+        pieces = [found.pop("masks") for found in result if self.binary_masks and "masks" in found]
+        whole: list[dict[str, Tensor]] = super().postprocess(result, image_shapes, original)
+        for found, masks, size in zip(whole, pieces, original, strict=False):  # no pieces: nothing is to be done
+            found["masks"] = _pasted(masks, found["boxes"], size)
+        return whole
+
     def _as_augmented(self, image: Tensor) -> Tensor:
         side = self.min_size[-1]
         size = ShortSide((side,), self.max_size).size(image.shape[-2], image.shape[-1], side)
         return F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def _pasted(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks (N, 1, h, w) of boxes as bool masks (N, 1, H, W) of the picture, pasted one at a time."""
+    whole = torch.empty((len(masks), 1, *size), dtype=torch.bool, device=masks.device)
+    for index in range(len(masks)):
+        whole[index] = paste_masks_in_image(masks[index, None], boxes[index, None], size)[0] >= 0.5
+    return whole
 
 
 def check_images(images: object) -> None:

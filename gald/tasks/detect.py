@@ -78,6 +78,7 @@ def model(settings: Detector, num_classes: int) -> FasterDetector:
         proposals=settings.proposals,
         samples=settings.samples,
     )
+    network.transform.binary_masks = True
     if settings.torchvision is not None:
         load_torchvision(network, settings.torchvision)
     return network
@@ -142,7 +143,7 @@ def shown(predict: Callable[..., Any]) -> Callable[[Tensor], dict[str, Tensor]]:
 
     def of(image: Tensor) -> dict[str, Tensor]:
         output = predict([image])[0]
-        masks = {"masks": output["masks"][:, 0] >= 0.5} if "masks" in output else {}
+        masks = {"masks": output["masks"][:, 0]} if "masks" in output else {}
         return {"boxes": output["boxes"], "scores": output["scores"], "classes": output["labels"] - 1, **masks}
 
     return of
