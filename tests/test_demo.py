@@ -39,6 +39,7 @@ def test_it_writes_a_picture_and_numbers_and_says_where(tmp_path: Path, capsys: 
     assert all(name in said for name in ("mIoU", "boundary F at 3 px", "IoU of objects under 32x32", "IoU pole"))
     assert str(out / "demo.png") in said
     assert str(out / "demo.json") in said
+    assert "gald predict PHOTO" in said
     assert sorted(each.name for each in out.iterdir()) == ["demo.json", "demo.png"]
     with Image.open(out / "demo.png") as picture:
         assert picture.width >= GAP + 6 * (64 + GAP)

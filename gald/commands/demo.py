@@ -85,6 +85,7 @@ def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pi
     numbers = {stage: {key: None if v != v else v for key, v in each.items()} for stage, each in scores.items()}
     write_whole(out / "demo.json", json.dumps({**about, "scores": numbers}, indent=2).encode())
     print(f"picture: {out / 'demo.png'}\nnumbers: {out / 'demo.json'}")
+    print("next, a street photo of your own, by day: gald predict PHOTO --out predictions")
 
 
 def _check(out: Path, steps: int, seed: int) -> None:
