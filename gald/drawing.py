@@ -60,8 +60,8 @@ def _tinted(image: Tensor, masks: Tensor, parts: Iterable[tuple[int, Color]]) ->
     """Blend colours over the masks; where two overlap, the later one is seen."""
     mixed = image.float()
     for number, color in parts:
-        blend = image * (1 - OPACITY) + torch.tensor(color)[:, None, None] * OPACITY
-        mixed = torch.where(masks[number], blend, mixed)
+        inside = masks[number]
+        mixed[:, inside] = image[:, inside] * (1 - OPACITY) + torch.tensor(color)[:, None] * OPACITY
     return mixed.round().to(torch.uint8)
 
 

@@ -42,7 +42,7 @@ class FoundObjects:
     def __init__(self, labels: Sequence[Label], out: Path, drawn: float) -> None:
         self.labels, self.out, self.drawn = labels, out, drawn
         self.images: list[dict[str, Any]] = []
-        self.objects: list[dict[str, Any]] = []
+        self.objects: list[str] = []  # as text: masks of many pictures would fill the memory as numbers
         self.sure = 0  # objects that were drawn
         check_writable(self._file)
 
@@ -56,7 +56,8 @@ class FoundObjects:
         number, (height, width) = len(self.images) + 1, image.shape[1:]
         self.images.append({"id": number, "file_name": f"{name}{suffix}", "height": height, "width": width})
         for i in range(len(found["boxes"])):
-            self.objects.append({"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)})
+            about = {"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)}
+            self.objects.append(json.dumps(about, separators=(",", ":")))
         sure = {key: value[found["scores"] >= self.drawn] for key, value in found.items()}
         self.sure += len(sure["boxes"])
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
@@ -82,8 +83,8 @@ class FoundObjects:
     def close(self) -> str:
         """Write the objects; where it all lies, in words."""
         categories = [{"id": label.id, "name": label.name} for label in self.labels]
-        content = {"images": self.images, "categories": categories, "annotations": self.objects}
-        write_whole(self._file, json.dumps(content).encode())
+        about = json.dumps({"images": self.images, "categories": categories})
+        write_whole(self._file, f'{about[:-1]}, "annotations": [{", ".join(self.objects)}]}}'.encode())
         return (
             f"{self._file} ({len(self.objects)} objects, {self.sure} of them at least {self.drawn:g} sure) and "
             f"{self.out / 'overlays'} (those)"

@@ -101,6 +101,7 @@ def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> No
     assert [each["name"] for each in found["categories"]] == ["disc", "ring", "square", "triangle", "bar"]
     network, _ = load_model(best)
     with torch.inference_mode():
+        assert network([picture])[0]["masks"].is_floating_point()  # as torchvision's; bool in the commands only
         expected = detect.shown(network)(picture)
     assert len(found["annotations"]) == len(expected["boxes"])
     for each, box, mask in zip(found["annotations"], expected["boxes"], expected["masks"], strict=True):
@@ -191,10 +192,11 @@ def test_classes_come_out_as_train_ids() -> None:
     assert detect.shown(lambda images: [output])(torch.zeros(3, 8, 8))["classes"].tolist() == [0, 4]
 
 
-def test_torchvision_s_weights_start_a_run(tmp_path: Path) -> None:
+def test_torchvision_s_weights_start_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
     network = detect.model(Detector(torchvision=tmp_path / "theirs.pth"), 3)
+    assert "theirs.pth: backbone.block, roi_heads.box_predictor (" in capsys.readouterr().out
     for name in ("backbone.body.layer3.0.conv1.weight", "rpn.head.bbox_pred.weight", "roi_heads.box_head.fc6.weight"):
         assert torch.equal(network.state_dict()[name], theirs.state_dict()[name])
     assert Detector(torchvision=tmp_path / "theirs.pth").bare() == Detector()

@@ -487,6 +487,12 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=sentence):
             load_torchvision(net, wrong)
+    torch.save({"model": {"w": torch.zeros(3)}}, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    sound = (tmp_path / "w.pth").read_bytes()
+    for place in range(len(sound)):  # some of these once left as an AssertionError or an AttributeError
+        (tmp_path / "w.pth").write_bytes(sound[:place] + bytes([sound[place] ^ 0x15]) + sound[place + 1 :])
+        with pytest.raises(UserError):
+            load_torchvision(net, tmp_path / "w.pth")
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     with pytest.raises(UserError, match=r"fc6.weight is \(1024, 12544\) there and \(16, 12544\) here"):
         load_torchvision(small(backbone="resnet18", fpn_channels=256), source)
@@ -550,6 +556,8 @@ BOX = torch.tensor([[8.0, 8.0, 60.0, 50.0], [70.0, 2.0, 90.0, 30.0]])
         (changed(boxes=BOX.long()), "got int64"),
         (changed(boxes=BOX * torch.tensor([1.0, 1, 0, 1])), r"box 0 is \[8.0, 8.0, 0.0, 50.0\]"),
         (changed(boxes=BOX * torch.tensor([1.0, 1, 1, float("nan")])), "box 0 is"),
+        (changed(boxes=BOX + 1000), r"box 0 is .*, beside its picture of 96x64 pixels"),
+        (changed(boxes=BOX - torch.tensor([70.0, 0, 70, 0])), "box 0 is .*, beside its picture"),
         (changed(labels=torch.tensor([1, 0])), r"label 1 is 0; labels are 1 to 3"),
         (changed(labels=torch.tensor([4, 1])), "label 0 is 4"),
         (changed(labels=torch.tensor([1.0, 2.0])), "labels are int64"),
@@ -595,6 +603,15 @@ def test_binary_masks_are_torchvisions_masks_at_one_half(detections: int) -> Non
         assert torch.equal(got["masks"], wanted["masks"] >= 0.5)
         assert torch.equal(got["boxes"], wanted["boxes"])
     assert not detections or 0 < torch.cat([each["masks"].flatten() for each in found]).float().mean() < 1
+
+
+def test_pictures_of_any_float() -> None:
+    net = small().eval()
+    images = [image.half() for image in pictures()]
+    with torch.no_grad():
+        expected, found = net([image.float() for image in images]), net(images)
+        assert net.double()(images)[0]["boxes"].dtype == torch.float64
+    assert all(torch.equal(one["boxes"], other["boxes"]) for one, other in zip(expected, found, strict=True))
 
 
 def test_sealed_targets_are_the_targets() -> None:

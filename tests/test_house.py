@@ -96,7 +96,7 @@ def test_imports_go_down(module: str):
 def test_help_does_not_wait_for_torch():
     script = """
 import contextlib, io, sys
-from gald import cli, tasks
+from gald import cli
 for arguments in [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli.main(arguments)

@@ -174,12 +174,31 @@ def test_lists_that_are_wrong(tmp_path: Path) -> None:
     (lists / "train.txt").write_text("\n")
     with pytest.raises(UserError, match="lists no pictures"):
         load_objects("voc_folder", root, "train")
+    (lists / "train.txt").write_text("train 1\ntrain_0\n")  # a name with a space, no list of a class
+    with pytest.raises(MissingError, match=r"the first is .*train 1.jpg"):
+        load_objects("voc_folder", root, "train")
+    (lists / "train.txt").write_text("x" * 300)
+    with pytest.raises(MissingError, match=r"2 files .* are missing"):
+        load_objects("voc_folder", root, "train")
     (lists / "train.txt").write_text("train_9\n")
     with pytest.raises(MissingError, match=r"2 files .* are missing, the first is .*train_9.jpg: add it or take"):
         load_objects("voc_folder", root, "train")
     for path in lists.iterdir():
         path.unlink()
     with pytest.raises(UserError, match="holds no lists: write train.txt"):
+        load_objects("voc_folder", root, "train")
+
+
+def test_a_tree_without_classes_says_why(tmp_path: Path) -> None:
+    root = fake.write_folder(tmp_path)
+    (root / "classes.txt").unlink(missing_ok=True)
+    for path in (root / "Annotations").iterdir():
+        fake.annotation(path, [])
+    with pytest.raises(UserError, match=r"holds no object: write the classes into .*classes\.txt"):
+        load_objects("voc_folder", root, "train")
+    for path in (root / "Annotations").iterdir():
+        path.write_text("")
+    with pytest.raises(UserError, match=r"annotation .*\.xml is not XML"):
         load_objects("voc_folder", root, "train")
 
 

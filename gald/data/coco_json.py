@@ -102,6 +102,8 @@ def _whole(entry: Any, key: str, place: str) -> int:
         raise UserError(
             f"{place} has no {key!r}" if number is None else f"{place} has the {key!r} {number!r}, not a whole number"
         )
+    if abs(number) >= 2**63:
+        raise UserError(f"{place} has the {key!r} {number}, too large for a number of 64 bits")
     return number
 
 

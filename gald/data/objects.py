@@ -159,6 +159,14 @@ class MissingError(UserError):
         self.lonely = tuple(lonely)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that is longer than any file's is of none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def there(
     files: Mapping[Picture, Sequence[Path]], build: Callable[[list[Picture]], Objects], source: str, how: str
 ) -> Objects:
@@ -166,7 +174,7 @@ def there(
 
     ``source`` is what names them, ``how`` says what to do about a missing one.
     """
-    lost = {picture: [path for path in paths if not path.is_file()] for picture, paths in files.items()}
+    lost = {picture: [path for path in paths if not _is_file(path)] for picture, paths in files.items()}
     objects = build([picture for picture, missing in lost.items() if not missing])
     paths = [path for missing in lost.values() for path in missing]
     if paths:

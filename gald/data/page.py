@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from gald.errors import UserError, nearest
+from gald.pictures import MAX_PIXELS
 
 SLACK = 2.0  # pixels that a box may stick out and is cut off: rounding, and files that count from 0 instead of 1
 Box = tuple[float, float, float, float]
@@ -90,7 +91,7 @@ def _row(thing: Thing, page: Page, place: str, train_ids: Mapping[str | int, int
     area = thing.area
     if area is None:
         area = (box[2] - box[0]) * (box[3] - box[1]) if mask is None else float(mask.sum())
-    if not (math.isfinite(area) and area >= 0):
+    if not 0 <= area <= MAX_PIXELS:
         raise UserError(f"{place} has the area {area}: give its square pixels, or leave it out")
     return Row(box, train_ids[thing.label], thing.ignored, float(area), mask)
 

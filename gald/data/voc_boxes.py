@@ -16,7 +16,7 @@ from gald.data.objects import Objects, Picture, there
 from gald.data.page import Page
 from gald.data.pairs import Label, pictures_in
 from gald.data.voc2012 import LABELS as WITH_BACKGROUND
-from gald.data.voc_xml import names_in, read_page
+from gald.data.voc_xml import names_in, read_page, root_of
 from gald.errors import UserError, lookup
 from gald.pictures import distinct_color
 
@@ -93,8 +93,8 @@ def _lists(root: Path) -> dict[str, Path]:
 
 def _of_a_class(path: Path) -> bool:
     """Whether a list is one of VOC's own for a class: a name, and -1, 0 or 1 for absent, difficult, there."""
-    first = (_lines(path) or [""])[0].split()
-    return len(first) == 2 and first[1] in ("-1", "0", "1")
+    rows = [line.split() for line in _lines(path)]
+    return bool(rows) and all(len(row) == 2 and row[1] in ("-1", "0", "1") for row in rows)
 
 
 def _lines(path: Path) -> list[str]:
@@ -123,9 +123,12 @@ def _labels(root: Path) -> tuple[Label, ...]:
     if file is not None:
         listed = read_classes(file).labels
         return tuple(Label(label.name, label.color, i) for i, label in enumerate(listed, 1))
-    names = sorted({name for path in (root / "Annotations").glob("*.xml") for name in names_in(path)})
+    notes = sorted((root / "Annotations").glob("*.xml"))
+    names = sorted({name for path in notes for name in names_in(path)})
     if not names:
-        raise UserError(f"{root / 'Annotations'} holds no object: is {root} the right folder?")
+        for path in notes:
+            root_of(path)  # says what is wrong with a file that cannot be read
+        raise UserError(f"{root / 'Annotations'} holds no object: write the classes into {root / FILES[0]}")
     return tuple(Label(name, distinct_color(i), i + 1) for i, name in enumerate(names))
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -50,6 +51,8 @@ class FasterDetector(FasterRCNN):  # type: ignore[misc]
         check_images(images)
         if self.training or targets is not None:
             check_targets(images, targets, self.num_classes, self.masks)
+        weights = next(self.parameters()).dtype
+        images = [image if image.dtype == torch.uint8 else image.to(weights) for image in images]
         return super().forward(images, targets)
 
 

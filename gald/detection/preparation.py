@@ -59,10 +59,12 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
     def postprocess(
         self, result: list[dict[str, Tensor]], image_shapes: list[tuple[int, int]], original: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
-        pieces = [found.pop("masks") for found in result if self.binary_masks and "masks" in found]
+        pasted = self.binary_masks and not self.training and all("masks" in found for found in result)
+        pieces = [found.pop("masks") for found in result] if pasted else []
         whole: list[dict[str, Tensor]] = super().postprocess(result, image_shapes, original)
-        for found, masks, size in zip(whole, pieces, original, strict=False):  # no pieces: nothing is to be done
-            found["masks"] = _pasted(masks, found["boxes"], size)
+        if pasted:
+            for found, masks, size in zip(whole, pieces, original, strict=True):
+                found["masks"] = _pasted(masks, found["boxes"], size)
         return whole
 
     def _as_augmented(self, image: Tensor) -> Tensor:
@@ -98,7 +100,8 @@ def check_targets(images: Sequence[Tensor] | Tensor, targets: Any, num_classes: 
 
     Raises:
         UserError: no targets or another number of them than pictures, a missing key, boxes that are not finite (N, 4)
-            with x1 < x2 and y1 < y2, labels that are not int64 from 1 to ``num_classes``, masks of another size.
+            with x1 < x2 and y1 < y2 that touch their picture, labels that are not int64 from 1 to ``num_classes``,
+            masks of another size.
     """
     if not isinstance(targets, Sequence) or len(targets) != len(images):
         found = f"{len(targets)}" if isinstance(targets, Sequence) else "none"
@@ -123,17 +126,21 @@ def _wrong(image: Tensor, target: Any, num_classes: int, masks: bool) -> str | N
         return f"labels are int64 (N,), got {_said(labels)}"
     if masks and target["masks"].shape != (count, *image.shape[-2:]):
         return f"masks are ({count}, {image.shape[-2]}, {image.shape[-1]}) as the picture, got {_said(target['masks'])}"
-    return _wrong_values(boxes, labels, num_classes)
+    return _wrong_values(boxes, labels, num_classes, *image.shape[-2:])
 
 
-def _wrong_values(boxes: Tensor, labels: Tensor, num_classes: int) -> str | None:
+def _wrong_values(boxes: Tensor, labels: Tensor, num_classes: int, height: int, width: int) -> str | None:
     bad = ~(boxes.isfinite().all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1))
+    away = ((boxes[:, :2] >= boxes.new_tensor((width, height))) | (boxes[:, 2:] <= 0)).any(1)
     outside = (labels < 1) | (labels > num_classes)
-    if not (bad | outside).any():  # one look at the device for both
+    if not (bad | away | outside).any():  # one look at the device for all
         return None
     if bad.any():
         index = int(bad.nonzero()[0])
         return f"box {index} is {boxes[index].tolist()}; a box is x1 < x2, y1 < y2; leave empty ones out"
+    if away.any():
+        index = int(away.nonzero()[0])
+        return f"box {index} is {boxes[index].tolist()}, beside its picture of {width}x{height} pixels"
     index = int(outside.nonzero()[0])
     return f"label {index} is {int(labels[index])}; labels are 1 to {num_classes} (0 is the background)"
 

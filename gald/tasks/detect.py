@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -78,10 +79,17 @@ def model(settings: Detector, num_classes: int) -> FasterDetector:
         proposals=settings.proposals,
         samples=settings.samples,
     )
-    network.transform.binary_masks = True
     if settings.torchvision is not None:
-        load_torchvision(network, settings.torchvision)
+        _tell(settings.torchvision, load_torchvision(network, settings.torchvision))
     return network
+
+
+@rank_zero_only
+def _tell(source: Path, untouched: Sequence[str]) -> None:
+    """Say which parts of a network start anew: a surprise where classes were miscounted by one."""
+    parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in untouched)
+    if parts:
+        print(f"new, not of {source}: {', '.join(parts)} (predictors, where the number of classes is another)")
 
 
 def losses(settings: Detect, objects: Objects, shown: bool = True) -> LossOf:
@@ -132,9 +140,11 @@ def samples(objects: Objects) -> Ready:
 def views(
     network: nn.Module, *, tile: tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
 ) -> nn.Module:
-    """The detector as it is; other views are not for it."""
+    """The detector, its masks bool because large photos would fill the memory; other views are not for it."""
     if tile is not None or flip or tuple(scales) != (1.0,):
         raise UserError("--tile, --scales and --flip are for segmentation networks; leave them out for a detector")
+    bare: Any = network
+    bare.transform.binary_masks = True
     return network
 
 
@@ -143,8 +153,11 @@ def shown(predict: Callable[..., Any]) -> Callable[[Tensor], dict[str, Tensor]]:
 
     def of(image: Tensor) -> dict[str, Tensor]:
         output = predict([image])[0]
-        masks = {"masks": output["masks"][:, 0]} if "masks" in output else {}
-        return {"boxes": output["boxes"], "scores": output["scores"], "classes": output["labels"] - 1, **masks}
+        found = {"boxes": output["boxes"], "scores": output["scores"], "classes": output["labels"] - 1}
+        if "masks" not in output:
+            return found
+        masks = output["masks"][:, 0]
+        return {**found, "masks": masks if masks.dtype == torch.bool else masks >= 0.5}
 
     return of
 
