@@ -139,6 +139,8 @@ def check_classes(content: Checkpoint, labels: Sequence[Label], path: Path) -> N
         raise UserError(
             f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on"
         )
+    if trained != here and sorted(trained) == sorted(here):
+        raise UserError(f"{path} has the classes of the data set in another order: {', '.join(trained)}; list them so")
     different = next((pair for pair in zip(trained, here, strict=True) if pair[0] != pair[1]), None)
     if different:
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class FoundObjects:
         self.labels, self.out, self.drawn = labels, out, drawn
         self.images: list[dict[str, Any]] = []
         self.objects: list[str] = []  # as text: masks of many pictures would fill the memory as numbers
-        self.sure = 0  # objects that were drawn
+        self.sure: Counter[int] = Counter()  # objects that were drawn, by class
         check_writable(self._file)
 
     @property
@@ -59,7 +60,7 @@ class FoundObjects:
             about = {"id": len(self.objects) + 1, "image_id": number, **self._object(found, i)}
             self.objects.append(json.dumps(about, separators=(",", ":")))
         sure = {key: value[found["scores"] >= self.drawn] for key, value in found.items()}
-        self.sure += len(sure["boxes"])
+        self.sure.update(sure["classes"].tolist())
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
         drawn = draw_objects(
             image, sure["boxes"], sure["classes"], colors, names, scores=sure["scores"], masks=sure.get("masks")
@@ -85,7 +86,9 @@ class FoundObjects:
         categories = [{"id": label.id, "name": label.name} for label in self.labels]
         about = json.dumps({"images": self.images, "categories": categories})
         write_whole(self._file, f'{about[:-1]}, "annotations": [{", ".join(self.objects)}]}}'.encode())
+        counts = ", ".join(f"{self.labels[each].name} {count}" for each, count in self.sure.most_common())
         return (
-            f"{self._file} ({len(self.objects)} objects, {self.sure} of them at least {self.drawn:g} sure) and "
+            f"{self._file} ({len(self.objects)} objects, {self.sure.total()} of them at least {self.drawn:g} sure"
+            f"{': ' * bool(counts)}{counts}) and "
             f"{self.out / 'overlays'} (those)"
         )

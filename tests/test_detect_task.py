@@ -95,6 +95,7 @@ def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> No
     done = gald("predict", tmp_path / "photos", "--checkpoint", best, "--out", tmp_path / "out", "--score", "0.05")
     assert done.returncode == 1
     assert "torn.jpg" in done.stderr
+    assert re.search(r"at least 0\.05 sure: \w+ \d+", done.stdout), done.stdout
     assert (tmp_path / "out" / "overlays" / "first.jpg").is_file()
     found = json.loads((tmp_path / "out" / "objects.json").read_text())
     assert [each["file_name"] for each in found["images"]] == ["first.png"]
@@ -195,7 +196,7 @@ def test_classes_come_out_as_train_ids() -> None:
 def test_torchvision_s_weights_start_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-    network = detect.model(Detector(torchvision=tmp_path / "theirs.pth"), 3)
+    network = detect.model(Detector(pretrained=True, torchvision=tmp_path / "theirs.pth"), 3)  # downloads nothing
     assert "theirs.pth: backbone.block, roi_heads.box_predictor (" in capsys.readouterr().out
     for name in ("backbone.body.layer3.0.conv1.weight", "rpn.head.bbox_pred.weight", "roi_heads.box_head.fc6.weight"):
         assert torch.equal(network.state_dict()[name], theirs.state_dict()[name])
@@ -234,7 +235,7 @@ def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.Captur
     masks = replace(CONFIG, model=replace(CONFIG.model, masks=True), data=Boxes(name="voc0712", root=root))
     with pytest.raises(UserError, match="norm is frozen, and the backbone has nothing to freeze"):
         fit(detect, replace(CONFIG, model=replace(CONFIG.model, norm="frozen")), tmp_path / "frozen")
-    with pytest.raises(UserError, match="'voc0712' has no masks for model.masks; set --model.no-masks"):
+    with pytest.raises(UserError, match="'voc0712' has no masks in its files; set --model.no-masks"):
         fit(detect, masks, tmp_path / "run")
     best = straight / "best.safetensors"
     for command, sentence in (
@@ -256,6 +257,8 @@ def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None
     content = checkpoint.load(tmp_path / "run" / "last.pt")
     with pytest.raises(UserError, match="has 4 classes and the data set has 5"):
         checkpoint.check_classes(replace(content, labels=content.labels[:4]), content.labels, tmp_path)
+    with pytest.raises(UserError, match="in another order: disc, ring, square, triangle, bar; list them so"):
+        checkpoint.check_classes(content, content.labels[::-1], tmp_path)
     root = voc0712.write(tmp_path) / "VOCdevkit"
     again = replace(CONFIG, data=Boxes(name="voc0712", root=root), init=tmp_path / "run" / "last.pt")
     with pytest.raises(UserError, match="has 5 classes and the data set has 20"):

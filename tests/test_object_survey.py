@@ -97,7 +97,7 @@ def test_splits_whose_classes_differ(tmp_path: Path) -> None:
     (root / "val/instances.json").write_text(json.dumps(content))
     surveys = [survey(split, load_objects("coco_folder", root, split)) for split in ("train", "val")]
     (problem,) = never_seen(surveys)
-    assert problem.sentence == "the classes of val are not those of train: give both the same list"
+    assert problem.sentence == "the classes of val are not those of train (hat in val only): give both the same list"
     assert len([row for row in rows(surveys) if row]) == 5 + 80
 
 

@@ -78,9 +78,13 @@ def never_seen(surveys: Sequence[ObjectSurvey]) -> list[Problem]:
     if not surveys:
         return []
     first = surveys[0]
-    strange = [each.split for each in surveys if each.data.labels != first.data.labels]
-    if strange:
-        sentence = f"the classes of {strange[0]} are not those of {first.split}: give both the same list"
+    strange = next((each for each in surveys if each.data.labels != first.data.labels), None)
+    if strange is not None:
+        here, there = ([label.name for label in each.data.labels] for each in (strange, first))
+        only = [f"{name} in {strange.split} only" for name in here if name not in there]
+        only += [f"{name} in {first.split} only" for name in there if name not in here]
+        which = ", ".join(only[:4]) or "other ids or another order"
+        sentence = f"the classes of {strange.split} are not those of {first.split} ({which}): give both the same list"
         return [Problem("splits that do not fit together", sentence)]
     seen = torch.stack([each.seen_in for each in surveys]).sum(0).tolist()
     missing = [label for label, times in zip(first.data.labels, seen, strict=True) if not times]

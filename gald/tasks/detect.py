@@ -66,7 +66,7 @@ def model(settings: Detector, num_classes: int) -> FasterDetector:
         ld=settings.ld,
         order=settings.order,
         reduce=settings.reduce,
-        pretrained=settings.weights or settings.pretrained,
+        pretrained=settings.weights or (settings.pretrained and settings.torchvision is None),
         norm=settings.norm,
         strides=settings.strides,
         fpn_channels=settings.fpn_channels,
@@ -100,7 +100,7 @@ def losses(settings: Detect, objects: Objects, shown: bool = True) -> LossOf:
     """
     model = settings.model
     if model.masks and not objects.has_masks:
-        raise UserError(f"the data set {settings.data.name!r} has no masks for model.masks; set --model.no-masks")
+        raise UserError(f"the data set {settings.data.name!r} has no masks in its files; set --model.no-masks")
     if model.norm == "frozen" and not (model.pretrained or model.weights or model.torchvision or settings.init):
         raise UserError(
             "model.norm is frozen, and the backbone has nothing to freeze: give --model.pretrained, --model.weights "
