@@ -29,9 +29,9 @@ from gald import checkpoint, machine
 from gald.config import Pictures, Settings
 from gald.data.pairs import Label
 from gald.data.stream import Stream, mix, positions, share
+from gald.depthwise import train_depthwise_fast
 from gald.errors import UserError
 from gald.evaluation import measure
-from gald.precision import depthwise_in_float
 from gald.progress import Bar
 from gald.run_folder import Log, changed, check_folder, claimed
 from gald.stopping import leave_signals_to_the_parent, stoppable
@@ -183,8 +183,10 @@ def build(
         checkpoint.load_weights(network, begin.weights, str(source))
     if config.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    if config.precision == "bf16-mixed" and fabric.device.type == "cpu":
-        depthwise_in_float(network)
+    if fabric.device.type == "cpu":
+        machine.keep_freed_memory()
+        if not config.compile:
+            train_depthwise_fast(network)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         # torch's own would drop the activations inside timm's norms
         network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]

@@ -32,6 +32,18 @@ def test_both_sides_of_the_loss_are_the_same_function(core, tmp_path, capsys):
     assert "gald ohem_cross_entropy" in capsys.readouterr().out
 
 
+def test_both_sides_of_a_depthwise_step_have_the_same_loss(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    depthwise = importlib.import_module("depthwise")
+    monkeypatch.setattr(depthwise, "BACKBONES", ("test_efficientnet",))
+    monkeypatch.setattr(depthwise, "keep_freed_memory", lambda: None)  # not undone when the test has ended
+    depthwise.main(["--toy", "--out", str(tmp_path / "depthwise.csv")])
+    with (tmp_path / "depthwise.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["part"] for row in rows] == ["memory", "gradients", "gradients"]
+    assert all(float(row["difference"]) < 1e-3 for row in rows[1:])
+
+
 def test_agreement_counts_equal_pixels(core):
     network = importlib.import_module("parts.network")
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 2).repeat(1, 1, 2, 1)

@@ -11,11 +11,10 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from gald.backbone import divisor, feature_maps, timm_backbone
 from gald.errors import UserError
-from gald.precision import depthwise_in_float
 from gald.segmentation import Segmenter
 
 SIZES = [(1, 1), (1, 40), (33, 47), (64, 96)]
@@ -96,43 +95,6 @@ def test_channels_last_and_autocast_agree_with_plain() -> None:
             low = network(images)["out"].float()
     torch.testing.assert_close(last, plain, rtol=1e-4, atol=1e-4)
     assert (low - plain).abs().max() < 0.1 * plain.abs().max()
-
-
-def depthwise_of(network: nn.Module) -> list[nn.Conv2d]:
-    return [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1]
-
-
-def test_depthwise_convolutions_compute_in_float_and_change_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = small("test_efficientnet").eval()
-    keys, images = list(network.state_dict()), torch.rand(1, 3, 40, 40)
-    before = network(images)["out"]
-    outputs: list[torch.dtype] = []
-    computed: list[tuple[torch.dtype, torch.dtype, bool]] = []
-    plain = nn.Conv2d._conv_forward
-
-    def watched(self: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if 1 < self.groups == self.in_channels:
-            computed.append((x.dtype, weight.dtype, torch.is_autocast_enabled("cpu")))
-        return plain(self, x, weight, bias)
-
-    monkeypatch.setattr(nn.Conv2d, "_conv_forward", watched)
-    for conv in depthwise_of(network):
-        conv.register_forward_hook(lambda module, inputs, output: outputs.append(output.dtype))
-    with torch.autocast("cpu", torch.bfloat16):
-        expected = network(images)["out"].dtype
-    assert all(autocast for *_, autocast in computed)
-    unpatched = list(outputs)
-    assert set(unpatched) == {torch.bfloat16}
-    outputs.clear()
-    computed.clear()
-
-    depthwise_in_float(network)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert network(images)["out"].dtype == expected
-    assert outputs == unpatched
-    assert set(computed) == {(torch.float32, torch.float32, False)}
-    assert list(network.state_dict()) == keys
-    torch.testing.assert_close(network(images)["out"], before)
 
 
 def test_the_sentences() -> None:
