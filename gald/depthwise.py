@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 Pair = tuple[int, int]
+CACHED = 500_000  # numbers of a map that are worked on at once: what a core's cache holds, with two more like it
 
 
 def train_depthwise_fast(network: nn.Module) -> None:
@@ -132,12 +133,15 @@ def weight_gradient(
     maps[:, down : down + height, across : across + width] = x.permute(0, 2, 3, 1)
     gradient = gradient.permute(0, 2, 3, 1).to(wide).contiguous()
     rows, columns, channels = gradient.shape[1:]
-    products = torch.empty_like(gradient)
-    sums = products.new_empty(*weight.shape[2:], channels)
-    for i, j in product(*map(range, weight.shape[2:])):
-        top, left = i * dilation[0], j * dilation[1]
-        shifted = maps[:, top :: stride[0], left :: stride[1]][:, :rows, :columns]
-        torch.sum(torch.mul(gradient, shifted, out=products).view(-1, channels), 0, out=sums[i, j])
+    few = max(1, CACHED // (rows * columns * channels))
+    products = torch.empty_like(gradient[:few])
+    sums = products.new_zeros(*weight.shape[2:], channels)
+    for some, its in zip(gradient.split(few), maps.split(few), strict=True):
+        for i, j in product(*map(range, weight.shape[2:])):
+            top, left = i * dilation[0], j * dilation[1]
+            shifted = its[:, top :: stride[0], left :: stride[1]][:, :rows, :columns]
+            each = torch.mul(some, shifted, out=products[: len(some)])
+            sums[i, j] += each.view(-1, channels).sum(0)
     return sums.permute(2, 0, 1)[:, None]
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import torch
 from fake import camvid as fake_camvid
@@ -13,6 +14,7 @@ from running import ENVIRONMENT, TINY, gald
 from safetensors.torch import load_file
 
 import gald as package
+from gald.distribution import MaskDistribution
 from gald.tasks.segment import load_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -39,3 +41,45 @@ def test_a_block_plugged_into_a_trained_network(tmp_path: Path) -> None:
     assert not unknown
     assert not any(".gald." in key for key in missing)
     assert not torch.equal(network(torch.zeros(1, 3, 64, 64))["out"], before)  # it has learned something
+
+
+def test_a_study_of_a_part_of_ones_own(tmp_path: Path) -> None:
+    """The script itself, with fewer steps on smaller crops."""
+    short = """
+import runpy, sys
+from dataclasses import replace
+import gald.studies
+module = sys.modules["gald.studies.camvid"]
+whole = module.camvid
+def short():
+    study = whole()
+    def small(run):
+        data = replace(run.data, crop=(32, 48))
+        model = replace(run.model, backbone="test_resnet", channels=8)
+        return replace(run, data=data, model=model, steps=2, batch=2)
+    return replace(study, rows={name: small(run) for name, run in study.rows.items()}, pretrained=False)
+module.camvid = short
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    root = fake_camvid.write(tmp_path / "data")
+    command = [sys.executable, "-c", short, EXAMPLES / "own_part_in_a_study.py", "--data.root", root]
+    command += ["--data.workers", 0, "--seeds", 0, "--out", tmp_path / "study"]
+    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr + done.stdout
+    page = (tmp_path / "study" / "study.md").read_text()
+    assert "2 of 6 trainings are finished (2 rows, seeds 0, 1, 2)" in page
+    assert "psp_ld_stretched against psp_ld, on test" in page
+
+
+def test_the_stretched_mask_differs_only_by_its_way_back() -> None:
+    stretched = run_path(str(EXAMPLES / "own_part_in_a_study.py"))["StretchedDistribution"](4).eval()
+    ours = MaskDistribution(4).eval()
+    ours.mask.shrink.load_state_dict(stretched.shrink.state_dict())
+    for size in ((1, 1), (9, 12), (23, 30)):
+        x = torch.rand(1, 4, *size)
+        assert stretched(x).shape == x.shape
+    x = torch.rand(1, 4, 17, 17)  # 8 k + 1: the stretched samples lie where they came from
+    torch.testing.assert_close(stretched(x), ours(x), rtol=0, atol=1e-6)
+    x = torch.rand(1, 4, 23, 30)
+    assert (stretched(x) - ours(x)).abs().max() > 1e-3
