@@ -1,18 +1,17 @@
 """Depth-wise convolutions that train fast on a CPU.
 
-oneDNN's backward passes of a depth-wise convolution are far from what its forward pass takes: a network made of them
-spends more than half of a training step there. The gradients are written here as what the hardware does well:
+oneDNN's backward passes of a depth-wise convolution take far longer than its forward pass, above all in bf16, where
+networks made of them spend most of a training step. So their gradients are computed in the way that it does fast:
 
-- of the input, at stride 1: the forward pass again, with the kernel turned around;
-- of the weight: for each of its places the sum of products of two maps, the input shifted to that place.
+- of the input, at stride 1: by the forward pass again, with the kernel turned around; at other strides in float32
+- of the weight: in float32, but for 3x3 kernels without dilation, which bf16 suits
 
-Where oneDNN is the faster one (strides; 3x3 kernels without dilation) it stays: ``benchmarks/depthwise.py``.
+``benchmarks/depthwise.py`` measures what that brings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from types import MethodType
 from typing import Any
 
@@ -20,32 +19,34 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
 Pair = tuple[int, int]
-CACHED = 500_000  # numbers of a map that are worked on at once: what a core's cache holds, with two more like it
 
 
 def train_depthwise_fast(network: nn.Module) -> None:
     """Give the depth-wise convolutions of a network that trains on a CPU the gradients of this file, in place.
 
-    Keys, types and outputs stay as they are; gradients differ by rounding only, and under autocast a weight's gradient
-    is summed in float32. A convolution with a bias, or with several outputs for a channel, is left as it is.
+    Keys, types and outputs stay as they are; gradients are torch's but for rounding, and under autocast nearer to the
+    exact ones where they are computed in float32. For a training loop: such a module is differentiated once, not
+    twice, and is not pickled whole (its state dict is).
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and module.bias is None:
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels == module.out_channels:
             module.forward = MethodType(_forward, module)  # type: ignore[method-assign]  # one instance, not the class
 
 
 def _forward(self: nn.Conv2d, x: Tensor) -> Tensor:
     if not torch.is_grad_enabled():
         return type(self).forward(self, x)
-    with _Instead():  # whatever the class does before it convolves (timm's pad in their own ways) is done as well
+    # A mode, since whatever the class does before it convolves is to be done as well: timm's pad in their own ways.
+    with _Instead():
         return type(self).forward(self, x)
 
 
 class _Instead(TorchFunctionMode):
-    """Calls of ``F.conv2d`` become :class:`DepthwiseConvolution`."""
+    """Calls of ``F.conv2d`` become calls of :func:`depthwise`."""
 
     def __torch_function__(
         self,
@@ -54,24 +55,26 @@ class _Instead(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function is not F.conv2d:
-            return function(*args, **(kwargs or {}))
-        return depthwise(*args, **(kwargs or {}))
+        return (depthwise if function is F.conv2d else function)(*args, **(kwargs or {}))
 
 
 def depthwise(
-    input: Float[Tensor, "b c h w"],
-    weight: Float[Tensor, "k 1 r s"],
-    bias: None = None,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
     stride: int | Pair = 1,
     padding: int | Pair | str = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-) -> Float[Tensor, "b k i j"]:
-    """``F.conv2d``, by its own names, for one kernel a channel: the same values, the gradients of this file."""
-    if weight.shape[0] != groups or weight.shape[1] != 1 or bias is not None or isinstance(padding, str):
+) -> Tensor:
+    """``F.conv2d``, by its own names: the same values, and for one kernel a channel the gradients of this file.
+
+    What is no such convolution (a padding in words or a picture without a batch, too) is left to torch.
+    """
+    if input.ndim != 4 or weight.shape[:2] != (groups, 1) or isinstance(padding, str):
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    out: Tensor = DepthwiseConvolution.apply(input, weight, _pair(stride), _pair(padding), _pair(dilation))
+    layout = _pair(stride), _pair(padding), _pair(dilation)
+    out: Tensor = DepthwiseConvolution.apply(input, weight, bias, *layout)
     return out
 
 
@@ -83,21 +86,26 @@ class DepthwiseConvolution(torch.autograd.Function):
     """The forward pass is torch's own, under autocast too."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, dilation: Pair
+    ) -> Tensor:
         """Convolve, and keep what the gradients need, in the type that was computed in."""
-        y = F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+        y = F.conv2d(x, weight, bias, stride, padding, dilation, len(weight))
         ctx.save_for_backward(x.to(y.dtype), weight.to(y.dtype))
         ctx.layout = stride, padding, dilation
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the input and of the weight."""
+        """Gradients of the input, the weight and the bias."""
         (x, weight), layout, gradient = ctx.saved_tensors, ctx.layout, gradients[0]
+        wanted = ctx.needs_input_grad
         with torch.autocast("cpu", enabled=False):
-            of_input = input_gradient(gradient, x, weight, *layout) if ctx.needs_input_grad[0] else None
-            of_weight = weight_gradient(gradient, x, weight, *layout) if ctx.needs_input_grad[1] else None
-        return of_input, of_weight, None, None, None
+            of_input = input_gradient(gradient, x, weight, *layout) if wanted[0] else None
+            of_weight = weight_gradient(gradient, x, weight, *layout) if wanted[1] else None
+            of_bias = gradient.sum((0, 2, 3), dtype=_wide(gradient)) if wanted[2] else None
+        return of_input, of_weight, of_bias, None, None, None
 
 
 def input_gradient(
@@ -108,11 +116,15 @@ def input_gradient(
     padding: Pair,
     dilation: Pair,
 ) -> Float[Tensor, "b c h w"]:
-    """At stride 1 a convolution of the gradient with the kernel turned around; else oneDNN's, which bf16 slows."""
+    """At stride 1 a convolution of the gradient with the kernel turned around; else oneDNN's own in float32."""
     reach = [dilation[i] * (weight.shape[2 + i] - 1) - padding[i] for i in (0, 1)]
     if stride == (1, 1) and min(reach) >= 0:
-        return F.conv2d(gradient, weight.flip(2, 3), None, 1, reach, dilation, x.shape[1])
-    return _native(gradient, x, weight, (stride, padding, dilation), torch.float32, 0)
+        return F.conv2d(gradient, weight.flip(2, 3), None, 1, reach, dilation, len(weight))
+    wide = (each.to(_wide(gradient)) for each in (gradient, x, weight))
+    found: Tensor = torch.ops.aten.convolution_backward(
+        *wide, None, stride, padding, dilation, False, (0, 0), len(weight), (True, False, False)
+    )[0]
+    return found.to(x.dtype)
 
 
 def weight_gradient(
@@ -123,34 +135,15 @@ def weight_gradient(
     padding: Pair,
     dilation: Pair,
 ) -> Float[Tensor, "c 1 r s"]:
-    """Place by place of the kernel, on maps whose channels lie together; of 3x3 without dilation oneDNN's own."""
-    if weight.shape[2:] == (3, 3) and dilation == (1, 1):
-        return _native(gradient, x, weight, (stride, padding, dilation), gradient.dtype, 1)
-    wide = torch.promote_types(gradient.dtype, torch.float32)
-    down, across = padding
-    height, width = x.shape[2:]
-    maps = x.new_zeros(x.shape[0], height + 2 * down, width + 2 * across, x.shape[1], dtype=wide)
-    maps[:, down : down + height, across : across + width] = x.permute(0, 2, 3, 1)
-    gradient = gradient.permute(0, 2, 3, 1).to(wide).contiguous()
-    rows, columns, channels = gradient.shape[1:]
-    few = max(1, CACHED // (rows * columns * channels))
-    products = torch.empty_like(gradient[:few])
-    sums = products.new_zeros(*weight.shape[2:], channels)
-    for some, its in zip(gradient.split(few), maps.split(few), strict=True):
-        for i, j in product(*map(range, weight.shape[2:])):
-            top, left = i * dilation[0], j * dilation[1]
-            shifted = its[:, top :: stride[0], left :: stride[1]][:, :rows, :columns]
-            each = torch.mul(some, shifted, out=products[: len(some)])
-            sums[i, j] += each.view(-1, channels).sum(0)
-    return sums.permute(2, 0, 1)[:, None]
+    """OneDNN's own, of 3x3 kernels without dilation in the type at hand, else in float32."""
+    plain = weight.shape[2:] == (3, 3) and dilation == (1, 1)
+    fast = (each.to(gradient.dtype if plain else _wide(gradient)) for each in (gradient, x, weight))
+    found: Tensor = torch.ops.aten.convolution_backward(
+        *fast, None, stride, padding, dilation, False, (0, 0), len(weight), (False, True, False)
+    )[1]
+    return found
 
 
-def _native(
-    gradient: Tensor, x: Tensor, weight: Tensor, layout: tuple[Pair, Pair, Pair], dtype: torch.dtype, which: int
-) -> Tensor:
-    """Torch's own gradient of the input (0) or of the weight (1), computed in ``dtype`` if that is the wider one."""
-    dtype = torch.promote_types(dtype, gradient.dtype)
-    mask = [which == 0, which == 1, False]
-    tensors = (each.to(dtype) for each in (gradient, x, weight))
-    found: Tensor = torch.ops.aten.convolution_backward(*tensors, None, *layout, False, (0, 0), x.shape[1], mask)[which]
-    return found.to(gradient.dtype)
+def _wide(x: Tensor) -> torch.dtype:
+    """Float32, or what is wider."""
+    return torch.promote_types(x.dtype, torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import platform
 import resource
@@ -35,6 +36,8 @@ def fabric(
     wanted: Any = precision
     if precision == "16-mixed" and not _has_gpu(accelerator):  # Fabric would warn, and take bf16
         raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
+    # it would say which precision it takes, before any sentence of ours, and again for each row of a study
+    logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(lambda each: "Precision" not in each.msg)
     try:
         return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=wanted, strategy=strategy)
     except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:  # the last: too few GPUs
@@ -52,15 +55,16 @@ def _has_gpu(accelerator: str) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory that this process frees for what it takes next; elsewhere nothing happens.
+    """Let glibc keep the memory that is freed for what is taken next, in this process and those forked from it.
 
     A training step on a CPU takes and frees maps of megabytes by the hundred. Each would go back to the kernel, and
-    come again as pages that are zeroed first (benchmarks/depthwise.py). No number of a run changes by it.
+    come again as pages that are zeroed first (benchmarks/depthwise.py). It can't be undone; no weight and no score
+    changes by it. Without glibc nothing happens.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-4, 0)  # M_MMAP_MAX: nothing is mapped apart, however large ...
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: ... and the heap's end isn't given back
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: ... and the heap's end isn't given back, however long
 
 
 def describe(device: torch.device) -> str:

@@ -32,7 +32,7 @@ def test_both_sides_of_the_loss_are_the_same_function(core, tmp_path, capsys):
     assert "gald ohem_cross_entropy" in capsys.readouterr().out
 
 
-def test_both_sides_of_a_depthwise_step_have_the_same_loss(monkeypatch, tmp_path):
+def test_both_sides_of_a_depthwise_step_have_the_same_gradients(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     depthwise = importlib.import_module("depthwise")
     monkeypatch.setattr(depthwise, "BACKBONES", ("test_efficientnet",))
@@ -41,7 +41,9 @@ def test_both_sides_of_a_depthwise_step_have_the_same_loss(monkeypatch, tmp_path
     with (tmp_path / "depthwise.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == ["memory", "gradients", "gradients"]
-    assert all(float(row["difference"]) < 1e-3 for row in rows[1:])
+    assert all(
+        float(row["difference"]) < limit for row, limit in zip(rows[1:], (0.2, 1e-3), strict=True)
+    )  # bf16, float32
 
 
 def test_agreement_counts_equal_pixels(core):

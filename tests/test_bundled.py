@@ -77,15 +77,20 @@ def test_it_gives_the_label_map_that_it_gave_when_it_was_made(network: nn.Module
 
 def test_predict_takes_it_where_no_checkpoint_is_named(tmp_path: Path):
     write_image(picture(), tmp_path / "street.png")
-    told = run("predict", tmp_path / "street.png", "--out", tmp_path / "out")
+    told = run("predict", tmp_path / "street.png", "--out", tmp_path / "out", "--scales", "1")
     assert (told.returncode, "1 of 1 pictures done" in told.stdout) == (0, True), told.stderr
     found = np.asarray(Image.open(tmp_path / "out" / "labels" / "street.png"))
     assert (found == np.asarray(Image.open(bundle.GOLDEN))).mean() > 0.995
 
 
-def test_a_larger_picture_is_shrunk_to_what_it_knows(tmp_path: Path):
-    assert (scale_for(480, 360), scale_for(1050, 1400), scale_for(3000, 4000)) == (1, 0.6, 0.21)
-    large = Image.fromarray(picture().permute(1, 2, 0).numpy()).resize((1680, 252))
+def test_a_picture_is_resized_to_what_it_knows(tmp_path: Path):
+    assert (scale_for(480, 360), scale_for(20, 30), scale_for(1080, 1440), scale_for(3600, 2700)) == (
+        1.5,
+        1.5,
+        0.5,
+        0.2,
+    )
+    large = Image.fromarray(picture().permute(1, 2, 0).numpy()).resize((1440, 216))
     large.save(tmp_path / "large.png")
     own = shutil.copy(STREETS, tmp_path / "own.safetensors")
     flags = {"left_out": (), "shrunk": ("--scales", "0.5"), "whole": ("--scales", "1"), "own": ("--checkpoint", own)}
@@ -93,7 +98,7 @@ def test_a_larger_picture_is_shrunk_to_what_it_knows(tmp_path: Path):
         told = run("predict", tmp_path / "large.png", "--out", tmp_path / name, *given)
         assert told.returncode == 0, told.stderr
     left_out, shrunk, whole, own = (np.asarray(Image.open(tmp_path / name / "labels" / "large.png")) for name in flags)
-    assert left_out.shape == (252, 1680)
+    assert left_out.shape == (216, 1440)
     assert (left_out == shrunk).all()
     assert (left_out != whole).any()
     assert (own == whole).all(), "a network of one's own sees pictures as they are"

@@ -158,3 +158,9 @@ def test_the_help_of_a_recipe_tells_of_that_recipe_alone():
     assert "results/bccd" in one
     assert "cityscapes_r50_psp" not in one
     assert all(f"{name}:" in all_of_them for name in ("bccd_lite0", "cityscapes_r50_psp"))
+
+
+def test_nothing_is_said_before_the_sentence(tmp_path: Path) -> None:
+    """Not of the precision either, which Lightning Fabric would name first."""
+    told = gald("evaluate", "--checkpoint", tmp_path / "nothing.safetensors", "--precision", "bf16-mixed")
+    assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1), told.stdout + told.stderr

@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box (on pictures as they
-            are: nothing is shrunk for it here).
+            are: nothing is resized for it here).
         data: the data set.
         split: which part of it; the run's validation split if left out.
         out: where the numbers go as JSON; beside the checkpoint if left out (here, for the network in the box).
