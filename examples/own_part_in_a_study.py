@@ -7,7 +7,7 @@ all commands of this process know it.
 
 The question: the released networks shrink the map by three strided convolutions, and resize what comes out to the
 whole map, corner to corner, wherever its samples came from. Does it matter? (They pad nothing either, and so take no
-map under 15x15; this row pads as their second network does, and as ours do, so that the way back is all that differs.)
+map under 15x15. Here the convolutions are padded as ours are, so that the way back is all that differs.)
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from gald.studies import STUDIES, Study
 from gald.studies.camvid import camvid
 
 
-class StretchedDistribution(nn.Module):
-    """``MaskDistribution`` but for the way back: (B, C, H, W) to the same shape, any size from 1x1."""
+class StretchedMask(nn.Module):
+    """M of ``MaskDistribution`` but for the way back, (B, C, H, W) to the same shape, any size from 1x1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,8 +37,21 @@ class StretchedDistribution(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        mask = torch.sigmoid(F.interpolate(self.shrink(x), x.shape[2:], mode="bilinear", align_corners=True))
-        return mask.to(x.dtype) * x + x
+        y = x
+        for step in self.shrink:
+            y = step(F.pad(y, (0, 1, 0, 1)))
+        return torch.sigmoid(F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=True)).to(x.dtype)
+
+
+class StretchedDistribution(nn.Module):
+    """M * x + x, with ``mask`` where ``gald`` looks for it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mask = StretchedMask(channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return self.mask(x) * x + x
 
 
 def registration() -> Study:
