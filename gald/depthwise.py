@@ -1,7 +1,7 @@
-"""Depth-wise convolutions that train fast on a CPU.
+"""Depth-wise convolutions that train fast in bf16 on a CPU.
 
-oneDNN's backward passes of a depth-wise convolution take far longer than its forward pass, above all in bf16, where
-networks made of them spend most of a training step. So their gradients are computed in the way that it does fast:
+OneDNN's backward passes of a depth-wise convolution take many times its forward pass in bf16, and networks made of them
+spend most of a training step there. So their gradients are computed in the ways that it does fast:
 
 - of the input, at stride 1: by the forward pass again, with the kernel turned around; at other strides in float32
 - of the weight: in float32, but for 3x3 kernels without dilation, which bf16 suits

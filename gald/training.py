@@ -185,7 +185,7 @@ def build(
         network = network.to(memory_format=torch.channels_last)
     if fabric.device.type == "cpu":
         machine.keep_freed_memory()
-        if not config.compile:
+        if config.precision == "bf16-mixed" and not config.compile:  # in float32 nothing is gained
             train_depthwise_fast(network)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         # torch's own would drop the activations inside timm's norms

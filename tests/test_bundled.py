@@ -115,6 +115,10 @@ def test_evaluate_takes_it_too_and_writes_nothing_into_the_package(tmp_path: Pat
     found = json.loads((tmp_path / "streets-camvid-test.json").read_text())
     assert found["scores"]["pixel_accuracy"] > 0.99
     assert sorted(STREETS.parent.iterdir()) == before
+    assert "note: it was trained" not in told.stdout
+    (tmp_path / "data" / "test").rename(tmp_path / "data" / "val")
+    told = run("evaluate", "--data.root", tmp_path / "data", "--split", "val", "--workers", "0", cwd=tmp_path)
+    assert "note: it was trained on 'trainval'" in told.stdout, told.stderr
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs CamVid in ../shared/data")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -180,12 +181,16 @@ def test_a_segmenter_trains_the_same_with_it() -> None:
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize("compile_it", [False, True])
-def test_a_run_on_a_cpu_takes_it(compile_it: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "compile_it"), [("bf16-mixed", False), ("bf16-mixed", True), ("32-true", False)])
+def test_a_run_on_a_cpu_takes_it_where_it_pays(
+    precision: Literal["bf16-mixed", "32-true"], compile_it: bool, tmp_path: Path
+) -> None:
     root = fake_camvid.write(tmp_path)
     model = Model(backbone="mobilenetv3_small_050", ga="psp", channels=8, output_stride=16)
-    config = Train(model=model, data=Data(name="camvid", root=root), compile=compile_it, accelerator="cpu")
+    data = Data(name="camvid", root=root)
+    config = Train(model=model, data=data, precision=precision, compile=compile_it, accelerator="cpu")
     _, _, network = training.build(segment, config, machine.fabric("cpu"), None)
     kinds = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.groups == each.in_channels > 1]
     assert any(each.kernel_size == (5, 5) for each in kinds)
-    assert all(("forward" in vars(each)) is not compile_it for each in kinds)
+    pays = (precision, compile_it) == ("bf16-mixed", False)
+    assert all(("forward" in vars(each)) is pays for each in kinds)

@@ -86,6 +86,9 @@ def evaluate(
     check_writable(out)
 
     with launched(fabric):
+        seen = run.data.name == content.config.data.name and split in run.data.train_split  # also of "trainval"
+        if seen and fabric.is_global_zero:
+            print(f"note: it was trained on {run.data.train_split!r}; of pictures it hasn't seen this says nothing")
         # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
         views = {"tile": tile, "overlap": overlap, "scales": scales, "flip": flip}
         answer = task.answers(task.views(network.to(fabric.device), **views))

@@ -44,14 +44,15 @@ def study(
 ) -> None:
     """Train and measure every row of a study for every seed, one after the other.
 
-    Ctrl-C stops it; the same command goes on there, and leaves out what is finished. After each row OUT/study.md and
-    OUT/study.json are written anew.
+    Ctrl-C stops it; the same command goes on there, and leaves out what is finished. After each row OUT/study.md,
+    study.svg and study.json are written anew.
 
     Args:
         name: camvid, camvid_full or synthetic.
         data: the pictures.
         model: the first weights.
-        out: the study's folder: ROW/SEED for each training, plan.json, study.md, study.json; runs/NAME if left out.
+        out: the study's folder: ROW/SEED for each training, plan.json, study.md, study.svg, study.json; runs/NAME
+            if left out.
         rows: only these rows; all if left out.
         seeds: these seeds; the study's own if left out.
         accelerator: where it runs.
