@@ -65,4 +65,6 @@ def registration() -> Study:
 if __name__ == "__main__":
     DISTRIBUTORS["stretched"] = StretchedDistribution
     STUDIES["registration"] = registration
+    if {"-h", "--help"} & {*sys.argv}:
+        print(__doc__)
     cli.main(["study", "registration", *sys.argv[1:]])

@@ -192,7 +192,7 @@ def multi_scale(
 def compose(
     model: Callable[[Tensor], Tensor | Mapping[str, Tensor]],
     *,
-    tile: tuple[int, int] | None = None,
+    tile: Sequence[int] = (),
     overlap: float | tuple[float, float] = 1 / 3,
     blend: str = "hann",
     scales: Sequence[float] = (1.0,),
@@ -200,19 +200,24 @@ def compose(
 ) -> Predict:
     """Return a function from pictures to logits that does all that is asked for, every option with every other.
 
-    At each scale the resized picture and, with ``flip``, its mirror image are predicted, in tiles if ``tile`` is given.
+    At each scale the resized picture and, with ``flip``, its mirror image are predicted, in tiles if ``tile`` is given:
+    ``(rows, columns)``, or ``(side,)`` for squares.
     The result are float32 logits: the model's own (blended, with tiles), or log-probabilities if views are averaged.
 
     Raises:
-        UserError: what :func:`sliding_window` and :func:`multi_scale` would raise, before any picture.
+        UserError: a tile of more than two sides; what :func:`sliding_window` and :func:`multi_scale` would raise,
+            before any picture.
     """
     _check_scales(scales)
-    overlaps = (overlap, overlap) if isinstance(overlap, (int, float)) else overlap
-    for length, share in zip(tile or (), overlaps, strict=False):
-        _check_tile(length, share)
+    if len(tile) > 2:
+        raise UserError(f"a tile has a height and a width, not {' '.join(map(str, tile))}")
     predict: Predict = partial(whole, model)
-    if tile is not None:
-        predict = partial(sliding_window, predict, tile=tile, overlap=overlap, blend=blend)
+    if tile:
+        sides = (tile[0], tile[-1])
+        overlaps = (overlap, overlap) if isinstance(overlap, (int, float)) else overlap
+        for length, share in zip(sides, overlaps, strict=True):
+            _check_tile(length, share)
+        predict = partial(sliding_window, predict, tile=sides, overlap=overlap, blend=blend)
     if flip:
         predict = partial(flipped, predict)
     if tuple(scales) != (1.0,):

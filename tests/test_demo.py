@@ -74,6 +74,12 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_training(
     assert said.out == ""
 
 
+def test_what_the_numbers_cannot_bear_is_said() -> None:
+    assert "2 steps are few" in command.caution(2)
+    assert "seed" not in command.caution(command.STEPS - 1)
+    assert "try --seed 1" in command.caution(command.STEPS)
+
+
 @pytest.mark.parametrize(("steps", "seed"), [(0, 0), (1, -1)])
 def test_settings_that_cannot_work(tmp_path: Path, steps: int, seed: int) -> None:
     with pytest.raises(UserError, match=f"steps is {steps} and seed is {seed}"):
@@ -124,7 +130,7 @@ def numbers(**changed: float) -> dict[str, float]:
 
 def test_what_is_said_of_the_numbers_is_made_of_them() -> None:
     scores = {"F": numbers(), "F_GA": numbers(miou=0.75), "F_GALD": numbers(miou=0.7375, iou_small=float("nan"))}
-    first, second, last = command.changes(scores).splitlines()
+    first, second = command.changes(scores).splitlines()
     assert first.startswith("Global aggregation (F to F_GA)")
     assert "mIoU +25.0; boundary F at 3 px +0.0;" in first
     assert second.startswith("Local distribution (F_GA to F_GALD)")
@@ -132,7 +138,6 @@ def test_what_is_said_of_the_numbers_is_made_of_them() -> None:
     assert "32x32 n/a" in second
     scores["F_GALD"] = numbers(miou=0.7499)
     assert "mIoU +0.0;" in command.changes(scores).splitlines()[1]  # not -0.0
-    assert "seed" in last
 
 
 def test_the_table_is_plain_without_a_terminal() -> None:

@@ -218,7 +218,7 @@ def test_wrong_scales_are_refused(images, scales):
 # ---------------------------------------------------------------- all together
 
 
-TILES = [None, (37, 53), (16, 24)]
+TILES = [(), (37, 53), (16, 24)]
 SCALES = [(1.0,), (0.5, 1.0, 1.5)]
 
 
@@ -253,6 +253,13 @@ def test_compose_tiles_every_scale_and_both_hands(images):
     compose(record, tile=(32, 32), overlap=0.0, scales=(0.5, 1.0, 2.0), flip=True)(images)
     views = {0.5: [(18, 26)], 1.0: [(32, 32)] * 4, 2.0: [(32, 32)] * 12}
     assert seen == [size for scale in views for _ in range(2) for size in views[scale]]
+
+
+def test_one_side_makes_square_tiles(images):
+    model = pointwise()
+    assert torch.equal(compose(blind, tile=(16,))(images), compose(blind, tile=(16, 16))(images))
+    with pytest.raises(UserError, match="a height and a width, not 8 8 8"):
+        compose(model, tile=(8, 8, 8))
 
 
 def test_without_options_the_models_own_logits(images):

@@ -120,7 +120,7 @@ def test_a_study_that_was_interrupted_ends_like_one_that_was_not(
     assert "stopped in row mask, seed 0, at step" in said_
     assert checkpoint.load(second / "last.pt").step < 4
     assert not (second / "val.json").exists()
-    assert "Not run: mask." in (out / "study.md").read_text()
+    assert "Not finished: mask." in (out / "study.md").read_text()
     first = (out / "none" / "0" / "last.pt").stat().st_mtime_ns
 
     done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=300)
@@ -220,7 +220,7 @@ def test_rows_may_come_behind_the_old_ones_only(straight: Path, root: Path, tmp_
     with pytest.raises(UserError, match="the rows were none, mask"):
         run("tiny", replace(study, rows={"new": more, **study.rows}), out, ["none"], [0], lambda: False)
     assert run("tiny", replace(study, rows={**study.rows, "new": more}), out, ["none"], [0, 1], lambda: False) == ""
-    assert "Not run: new." in (out / "study.md").read_text()
+    assert "Not finished: new." in (out / "study.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -233,6 +233,10 @@ def test_rows_may_come_behind_the_old_ones_only(straight: Path, root: Path, tmp_
         (("camvid", "--data.root", ".", "--model.weights", "none.safetensors"), "there is no file none.safetensors"),
         (("camvid", "--rows", "psp", "pps"), "unknown row of camvid 'pps'"),
         (("synthetic", "--seeds", "1", "1"), "seeds are different numbers"),
+        (
+            ("synthetic", "--data.root", "."),
+            "synthetic are drawn, none are read: leave --data.root out",
+        ),
     ],
 )
 def test_what_is_missing_is_said_before_torch_is_there(arguments: tuple[str, ...], word: str, tmp_path: Path) -> None:
@@ -511,7 +515,7 @@ def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:
     assert "mIoU -2.00 ± 1.00 points (3 seeds of 3 below)" in said_[0]
     assert "mIoU +4.50 ± 4.95 points (2 seeds of 2 above)" in said_[1]
     assert "8 of 12 trainings are finished" in text
-    assert "Not run: never." in text
+    assert "Not finished: never." in text
     assert "| never |" not in text
     assert "| none | 3 of 3 | 55.00 ± 5.00 | 55.00 ± 5.00 |" in text
     assert "| n/a | 55.00 ± 5.00 | 1.25 | 3.00 |" in text  # large, Pole, and what it costs

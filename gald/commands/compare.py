@@ -63,7 +63,7 @@ def compare(
             predict writes them into labels/).
         b: the other; differences are B - A.
         data: the data set.
-        split: which part of it; the run's validation split if left out, or val.
+        split: which part of it; if left out, the first checkpoint's validation split, or val for two folders.
         out: the page; its name ends in .html.
         precision: of the networks.
         accelerator: where they run.

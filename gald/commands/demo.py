@@ -21,6 +21,7 @@ CLASSES = 8
 # On 256x128 the backbone's own field of view reaches the sky, and F tells road from water almost as well as F_GA.
 SIZE = (192, 384)
 BATCH = 4
+STEPS = 600
 RATE = 3e-3  # of AdamW, after WARM_UP steps; falls to 0
 WARM_UP = 15
 SHOWN = (2, 3, 5)  # test pictures in the figure, chosen for their skies (cold, warm, cold), not for what was found
@@ -33,7 +34,7 @@ MEANS = {"mIoU": "miou", "boundary F at 3 px": "boundary_f/3px", "IoU of objects
 TWINS, THINGS = ("road", "water"), ("pole", "sign", "person", "car")
 
 
-def demo(out: Path = Path("gald-demo"), steps: int = 600, seed: int = 0) -> None:
+def demo(out: Path = Path("gald-demo"), steps: int = STEPS, seed: int = 0) -> None:
     """Train a small network here and now, and see what GA and LD each add: a table and a picture.
 
     One network learns streets that are drawn as it goes (no download), with a head of one form on each stage: on the
@@ -80,6 +81,7 @@ def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pi
 
     console.print(table(scores, test_pictures, plain=not console.is_terminal))
     console.print(changes(scores), highlight=False)
+    console.print(caution(steps))
     write_image(_figure(network, test, scores), out / "demo.png")
     about = {"seed": seed, "steps": steps, "batch": BATCH, "size": size, "ga": GA, "ld": "mask", "machine": machine}
     numbers = {stage: {key: None if v != v else v for key, v in each.items()} for stage, each in scores.items()}
@@ -174,7 +176,14 @@ def changes(scores: dict[str, dict[str, float]]) -> str:
         # + 0.0: no "-0.0"
         said = "; ".join(f"{name} {'n/a' if value != value else f'{value + 0.0:+.1f}'}" for name, value in points)
         lines.append(f"{what} ({before} to {after}), in points: {said}.")
-    return "\n".join([*lines, "One seed, one small network: try --seed 1, the numbers move by a point."])
+    return "\n".join(lines)
+
+
+def caution(steps: int) -> str:
+    """What the numbers can't bear: a network that is far from done, or one seed."""
+    if steps < STEPS:
+        return f"{steps} steps are few for this network: the {STEPS} that it takes without --steps tell more."
+    return "One seed, one small network: try --seed 1, the numbers move by a point."
 
 
 def percent(value: float) -> str:

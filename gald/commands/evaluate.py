@@ -31,7 +31,7 @@ def evaluate(
     data: Where = Where(),  # frozen: no call can change it
     split: str | None = None,
     out: Path | None = None,
-    tile: tuple[int, int] | None = None,
+    tile: tuple[int, ...] = (),
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -51,8 +51,8 @@ def evaluate(
         data: the data set.
         split: which part of it; the run's validation split if left out.
         out: where the numbers go as JSON; beside the checkpoint if left out (here, for the network in the box).
-        tile: height and width of sliding-window tiles; the whole picture at once if left out (segmentation only, as
-            are overlap, scales and flip).
+        tile: side, or height and width, of sliding-window tiles; the whole picture at once if left out (segmentation
+            only, as are overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
         flip: also look at the mirrored picture.

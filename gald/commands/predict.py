@@ -21,7 +21,7 @@ def predict(
     pictures: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE ...")],
     checkpoint: Path | None = None,
     out: Path = Path("predictions"),
-    tile: tuple[int, int] | None = None,
+    tile: tuple[int, ...] = (),
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -40,8 +40,8 @@ def predict(
         checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box: streets by
             day, learned from data for research only.
         out: the folder for what is written.
-        tile: height and width of sliding-window tiles, for pictures too large for the memory (segmentation only, as are
-            overlap, scales and flip).
+        tile: side, or height and width, of sliding-window tiles, for pictures too large for the memory (segmentation
+            only, as are overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is looked at enlarged and shrunk by these; probabilities are averaged. If left out, as it
             is; by the network in the box resized to 720 pixels, but not above 1.5. The files keep the picture's size.
@@ -51,6 +51,10 @@ def predict(
         precision: of the network.
         accelerator: where it runs.
     """
+    if score is not None and not 0 <= score <= 1:
+        raise UserError(f"--score is {score}; it must lie between 0 and 1")
+    found = find(pictures)  # before torch is there: what is missing is said at once
+
     import torch
 
     from gald import machine
@@ -59,9 +63,6 @@ def predict(
     from gald.stopping import stoppable
     from gald.tasks import TASKS, load_model
 
-    if score is not None and not 0 <= score <= 1:
-        raise UserError(f"--score is {score}; it must lie between 0 and 1")
-    found = find(pictures)
     fabric = machine.fabric(accelerator, precision=precision)
     network, content = load_model(checkpoint or STREETS)
     task = TASKS[content.config.task]
@@ -110,6 +111,8 @@ def find(pictures: tuple[str, ...]) -> dict[str, Path]:
             found[name] = path
     if not found:
         raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
+    if not any(path.exists() for path in found.values()):
+        raise UserError(f"there is no file {', no file '.join(map(str, found.values()))}")
     return found
 
 

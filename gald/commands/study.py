@@ -88,6 +88,8 @@ def check(
     if any(seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise UserError(f"seeds are different numbers of 0 and more, not {', '.join(map(str, seeds))}")
     drawn = study.rows[study.reference].data.name == "synthetic"
+    if drawn and data.root is not None:
+        raise UserError(f"the pictures of {name} are drawn, none are read: leave --data.root out")
     if not drawn and data.root is None:
         raise UserError(f"{name} needs pictures: say where they lie, --data.root ROOT")
     if not drawn and data.root is not None and not data.root.is_dir():

@@ -35,7 +35,7 @@ def submit(
     data: Where,
     out: Path,
     split: str | None = None,
-    tile: tuple[int, int] | None = None,
+    tile: tuple[int, ...] = (),
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -52,7 +52,7 @@ def submit(
         data: the data set.
         out: the archive (ends in .zip), or a folder for it; finished pictures wait beside it in a folder .work.
         split: test (test-dev for coco_stuff), or val, to try the archive on the official tools.
-        tile: height and width of sliding-window tiles, for pictures too large for the memory.
+        tile: side, or height and width, of sliding-window tiles, for pictures too large for the memory.
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is also looked at enlarged and shrunk by these; probabilities are averaged.
         flip: also look at the mirrored picture.
@@ -95,7 +95,7 @@ def submit(
                 return predict(image[None].to(fabric.device)).argmax(1)[0].cpu()
         except torch.OutOfMemoryError:
             size = "x".join(map(str, image.shape[:0:-1]))
-            raise UserError(f"a picture of {size} does not fit into the memory; give --tile HEIGHT WIDTH") from None
+            raise UserError(f"a picture of {size} does not fit into the memory; give --tile SIDE") from None
 
     classes = server.classes(pairs.labels)
     with stoppable() as stop:

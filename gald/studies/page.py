@@ -54,7 +54,7 @@ def head(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], Map
     on = sorted({str(each["machine"]) for each in facts.values()})
     return [
         f"{len(facts)} of {wanted} trainings are finished ({len(study.rows)} rows, seeds {_listed(seeds)}).",
-        f"Not run: {_listed(missing)}." if missing else "Every row has been run.",
+        f"Not finished: {_listed(missing)}." if missing else "Every row has been run.",
         "",
         f"Protocol, the same for all rows: {run.model.backbone} at stride {run.model.output_stride}, "
         f"{run.data.name} {run.data.train_split}, {run.steps} steps of {run.batch} crops of "
