@@ -495,11 +495,35 @@ def test_the_chart_draws_each_seed_and_colours_only_what_is_sure() -> None:
     svg = ElementTree.fromstring(chart(study, found, {"miou": "mIoU"}, "a & b"))
     discs = [each.attrib for each in svg.iter("{http://www.w3.org/2000/svg}circle")]
     assert [each["class"] for each in discs] == [*["seed loss"] * 3, "loss", *["seed open"] * 3, "open"]
-    zero = 190 + 132 / 2  # the panel's middle; its half is 5 points, the next round number above 3
+    zero = 216 + 132 / 2  # the panel's middle; its half is 5 points, the next round number above 3
     assert [float(each["cx"]) for each in discs] == pytest.approx(
         [zero + 13.2 * points for points in (-1, -2, -3, -2, -1, 1, 3, 1)], abs=0.1
     )
     assert chart(study, {("none", 0): scored(0.5)}, {"miou": "mIoU"}, "nothing to compare") == ""
+    once = {key: each for key, each in found.items() if key[1] == 0}
+    assert "loss" not in {
+        each.get("class") for each in ElementTree.fromstring(chart(study, once, {"miou": ""}, "")).iter()
+    }
+
+
+def test_a_row_far_off_is_an_arrow_with_its_mean_and_presses_nothing_together() -> None:
+    study = tiny()
+    names = ("a", "b", "c", "d", "bad")
+    rows = {
+        name: replace(study.rows["none"], model=replace(study.rows["none"].model, channels=n))
+        for n, name in enumerate(names, 1)
+    }
+    study = replace(study, rows={**study.rows, **rows})
+    scores = dict(zip(names, (0.56, 0.54, 0.535, 0.565, 0.30), strict=True)) | {"none": 0.55}
+    svg = ElementTree.fromstring(
+        chart(study, {(name, 0): scored(score) for name, score in scores.items()}, {"miou": "mIoU"}, "")
+    )
+    namespace = "{http://www.w3.org/2000/svg}"
+    assert [each.text for each in svg.iter(f"{namespace}text") if each.text in ("-2", "+2", "-50")] == ["-2", "+2"]
+    (arrow,) = svg.iter(f"{namespace}path")
+    assert arrow.attrib["d"].startswith("M216.0 ")  # the left end of the panel
+    assert "-25.0" in [each.text for each in svg.iter(f"{namespace}text")]
+    assert len([*svg.iter(f"{namespace}circle")]) == 2 * 4
 
 
 def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:

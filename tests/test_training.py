@@ -94,8 +94,10 @@ def test_a_stopped_and_resumed_run_ends_bit_for_bit_like_one_that_was_not(
         assert stopped.returncode == -signal.SIGKILL
     assert (out / "last.pt").is_file()
 
+    saved = checkpoint.load(out / "last.pt").step
     resumed = gald(*command, "--resume")
     assert resumed.returncode == 0, resumed.stderr
+    assert f"going on at step {saved} of 6" in resumed.stdout
     assert_same(straight, out)
     steps = [each["step"] for each in lines(out / "metrics.jsonl") if each["kind"] == "train"]
     assert steps == [1, 2, 3, 4, 5, 6]  # what the killed run logged past its checkpoint isn't there twice

@@ -10,7 +10,7 @@ from gald.metrics.bands import INTERIOR
 from gald.studies.differences import Difference, Found, difference
 from gald.studies.study import Study
 
-LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 190.0, 132.0, 16.0, 44.0, 46.0  # units of the drawing
+LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 216.0, 132.0, 16.0, 44.0, 62.0  # units of the drawing
 DRAWN = {
     "miou": "mIoU",
     "boundary_iou": "Boundary IoU",
@@ -20,8 +20,11 @@ DRAWN = {
     f"band_iou/{INTERIOR}": INTERIOR,
 }
 LEGEND = (
-    "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again; "
-    "coloured: it leaves out 0, and all seeds are on its side"
+    "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again;",
+    "coloured: it leaves out 0, and two or more seeds are all on its side; arrow: farther out, the mean in figures",
+)
+USUAL = (
+    0.8  # of the pairs fit the axis; the others may be cut off, so that one bad row doesn't press all others together
 )
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268; } .paper { fill: #fdfdfc; }
@@ -44,7 +47,7 @@ def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> 
     """The drawing as SVG, light and dark by itself; ``""`` as long as no two rows of a pair share a seed.
 
     A line is a pair of rows, a panel a number of ``columns`` (its key, and in words), in points. A ring is a seed, the
-    disc their mean, the bar its interval; colour says that it leaves out 0 and all seeds agree.
+    disc their mean, the bar its interval; colour says that it leaves out 0 and that all seeds, two or more, agree.
     """
     pairs = comparable(study, found)
     if not pairs:
@@ -60,19 +63,18 @@ def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> 
     for number, (key, title) in enumerate(columns.items()):
         left = NAMES + number * (PANEL + GAP)
         parts += _panel(left, title, [difference(found, *pair, key) for pair in pairs])
-    parts.append(_text(8.0, height - 10, LEGEND, "start", "soft"))
+    parts += [_text(8.0, height - 26 + 16 * number, line, "start", "soft") for number, line in enumerate(LEGEND)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
     return "".join([head, f"<style>{STYLE}</style><title>{escape(what)}</title>", *parts, "</svg>\n"])
 
 
 def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
     """One number of all pairs on an axis of its own, with 0 in the middle."""
-    ends = [abs(value) for each in numbers for value in (*each.by_seed.values(), each.low, each.high)]
-    reach = _round_up(100 * max((value for value in ends if not math.isnan(value)), default=0.0))
+    reach = _reach(numbers)
     bottom = HEAD + len(numbers) * LINE
 
     def x(value: float) -> float:
-        return left + PANEL / 2 * (1 + 100 * value / reach)
+        return left + PANEL / 2 * (1 + max(-1.0, min(100 * value / reach, 1.0)))
 
     parts = [_text(left + PANEL / 2, HEAD - 8, title, "middle")]
     for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):  # the ends inside, off the next panel's
@@ -80,18 +82,34 @@ def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
         parts += [_line(at, HEAD, at, bottom, "grid" if share else "zero")]
         parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
     for number, each in enumerate(numbers):
-        parts += _one(each, _middle(number), x) if each.by_seed else []
+        parts += _one(each, _middle(number), x, reach / 100) if each.by_seed else []
     return parts
 
 
-def _one(each: Difference, y: float, x: Callable[[float], float]) -> list[str]:
-    """A bar, a ring a seed, a disc."""
-    agreed = len(each.by_seed) in (each.above, each.below)
+def _reach(numbers: Sequence[Difference]) -> float:
+    """How far the axis goes, in points: to the farthest end, if that isn't far beyond what most pairs need."""
+    ends = [[*each.by_seed.values(), each.low, each.high] for each in numbers if each.by_seed]
+    needed = sorted(max(abs(value) for value in each if not math.isnan(value)) for each in ends)
+    if not needed:
+        return _round_up(0.0)
+    most, usual = needed[-1], needed[math.ceil(USUAL * len(needed)) - 1]
+    return _round_up(100 * (most if most <= 2 * usual else usual))
+
+
+def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) -> list[str]:
+    """A bar, a ring a seed, a disc; an arrow at the end of the axis for what lies beyond ``reach``."""
+    agreed = len(each.by_seed) > 1 and len(each.by_seed) in (each.above, each.below)
     sure = agreed and not math.isnan(each.low) and not each.low <= 0 <= each.high
     side = "open" if not sure else "gain" if each.mean > 0 else "loss"
+    if abs(each.mean) > reach:
+        sign = math.copysign(1.0, each.mean)
+        figures = _text(x(each.mean) - 10 * sign, y + 4, f"{100 * each.mean:+.1f}", "start" if sign < 0 else "end")
+        return [_arrow(x(each.mean), y, sign, side), figures]
     bar = [] if math.isnan(each.low) else [_line(x(each.low), y, x(each.high), y, f"span {side}")]
-    rings = [_disc(x(value), y, 3.5, f"seed {side}") for value in each.by_seed.values()]
-    return [*bar, *rings, _disc(x(each.mean), y, 3.0, side)]
+    rings = [_disc(x(value), y, 3.5, f"seed {side}") for value in each.by_seed.values() if abs(value) <= reach]
+    beyond = {math.copysign(1.0, value) for value in each.by_seed.values() if abs(value) > reach}
+    arrows = [_arrow(x(sign * reach), y, sign, side) for sign in sorted(beyond)]
+    return [*bar, *rings, *arrows, _disc(x(each.mean), y, 3.0, side)]
 
 
 def _middle(number: int) -> float:
@@ -105,6 +123,10 @@ def _round_up(value: float) -> float:
 
 def _disc(x: float, y: float, radius: float, kind: str) -> str:
     return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
+
+
+def _arrow(x: float, y: float, sign: float, kind: str) -> str:
+    return f'<path class="{kind}" d="M{x:.1f} {y:.1f} l{-6 * sign:g} -4 v8 z"/>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
