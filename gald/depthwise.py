@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -120,7 +120,11 @@ def input_gradient(
     reach = [dilation[i] * (weight.shape[2 + i] - 1) - padding[i] for i in (0, 1)]
     if stride == (1, 1) and min(reach) >= 0:
         return F.conv2d(gradient, weight.flip(2, 3), None, 1, reach, dilation, len(weight))
-    return _own_gradient(0, gradient, x, weight, stride, padding, dilation, _wide(gradient)).to(x.dtype)
+    wide = (each.to(_wide(gradient)) for each in (gradient, x, weight))
+    found: Tensor = torch.ops.aten.convolution_backward(
+        *wide, None, stride, padding, dilation, False, (0, 0), len(weight), (True, False, False)
+    )[0]
+    return found.to(x.dtype)
 
 
 def weight_gradient(
@@ -133,25 +137,10 @@ def weight_gradient(
 ) -> Float[Tensor, "c 1 r s"]:
     """OneDNN's own, of 3x3 kernels without dilation in the type at hand, else in float32."""
     plain = weight.shape[2:] == (3, 3) and dilation == (1, 1)
-    dtype = gradient.dtype if plain else _wide(gradient)
-    return _own_gradient(1, gradient, x, weight, stride, padding, dilation, dtype)
-
-
-def _own_gradient(
-    which: Literal[0, 1],
-    gradient: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    dtype: torch.dtype,
-) -> Tensor:
-    """OneDNN's, computed in ``dtype``: 0 of the input, 1 of the weight."""
-    cast = (each.to(dtype) for each in (gradient, x, weight))
+    fast = (each.to(gradient.dtype if plain else _wide(gradient)) for each in (gradient, x, weight))
     found: Tensor = torch.ops.aten.convolution_backward(
-        *cast, None, stride, padding, dilation, False, (0, 0), len(weight), (which == 0, which == 1, False)
-    )[which]
+        *fast, None, stride, padding, dilation, False, (0, 0), len(weight), (False, True, False)
+    )[1]
     return found
 
 

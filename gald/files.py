@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Which files are pictures; files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from gald.errors import UserError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")  # endings of what is read as a picture
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -189,10 +189,15 @@ def multi_scale(
     return _log_mean(((at(scale), False) for scale in scales), len(scales))
 
 
+def both_sides(tile: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Rows and columns of a tile; one number is a square's side."""
+    return (tile, tile) if isinstance(tile, int) else tile
+
+
 def compose(
     model: Callable[[Tensor], Tensor | Mapping[str, Tensor]],
     *,
-    tile: Sequence[int] = (),
+    tile: int | tuple[int, int] | None = None,
     overlap: float | tuple[float, float] = 1 / 3,
     blend: str = "hann",
     scales: Sequence[float] = (1.0,),
@@ -201,22 +206,20 @@ def compose(
     """Return a function from pictures to logits that does all that is asked for, every option with every other.
 
     At each scale the resized picture and, with ``flip``, its mirror image are predicted, in tiles if ``tile`` is given:
-    ``(rows, columns)``, or ``(side,)`` for squares.
+    rows and columns, or one number for squares.
     The result are float32 logits: the model's own (blended, with tiles), or log-probabilities if views are averaged.
 
     Raises:
-        UserError: a tile of more than two sides; what :func:`sliding_window` and :func:`multi_scale` would raise,
-            before any picture.
+        UserError: what :func:`sliding_window` and :func:`multi_scale` would raise, before any picture.
     """
     _check_scales(scales)
-    if len(tile) > 2:
-        raise UserError(f"a tile has a height and a width, not {' '.join(map(str, tile))}")
     predict: Predict = partial(whole, model)
-    if tile:
-        sides = (tile[0], tile[-1])
+    sides = both_sides(tile)
+    if sides is not None:
         overlaps = (overlap, overlap) if isinstance(overlap, (int, float)) else overlap
         for length, share in zip(sides, overlaps, strict=True):
             _check_tile(length, share)
+        lookup(BLENDS, blend, "blend")
         predict = partial(sliding_window, predict, tile=sides, overlap=overlap, blend=blend)
     if flip:
         predict = partial(flipped, predict)

@@ -101,7 +101,7 @@ def fit_here(
         together(fabric, lambda: check_folder(out, resume))
         saved = together(fabric, lambda: resumable(config, out)) if resume else None
         run = prepare(task, config, out, fabric, saved)
-        if saved is not None:
+        if saved is not None and run.step < config.steps:
             notes = [*notes, f"going on at step {run.step} of {config.steps}"]
         if run.first:
             print("\n".join(notes), end="\n" if notes else "", flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from inspect import signature
 from pathlib import Path
 
@@ -93,6 +95,17 @@ def test_a_wrong_label_in_a_loading_process_is_one_sentence(tmp_path: Path) -> N
 
 def test_the_sentence_of_an_error() -> None:
     assert sentence(UserError("plain")) == "plain"
+
+
+def test_what_does_not_exist_is_said_before_torch_is_there(tmp_path: Path) -> None:
+    script = "import sys; from gald import cli\ntry: cli.main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
+    missing = [f"{n}.png" for n in range(5)]
+    words = [sys.executable, "-c", script, "predict", *missing]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert "there is no file 0.png, 1.png, 2.png (nor 2 others)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_pictures_are_found_once_and_never_written_over_each_other(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_study_that_was_interrupted_ends_like_one_that_was_not(
     assert "stopped in row mask, seed 0, at step" in said_
     assert checkpoint.load(second / "last.pt").step < 4
     assert not (second / "val.json").exists()
-    assert "Not finished: mask." in (out / "study.md").read_text()
+    assert "Not finished: none (1 of 2), mask." in (out / "study.md").read_text()
     first = (out / "none" / "0" / "last.pt").stat().st_mtime_ns
 
     done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=300)
@@ -233,10 +233,7 @@ def test_rows_may_come_behind_the_old_ones_only(straight: Path, root: Path, tmp_
         (("camvid", "--data.root", ".", "--model.weights", "none.safetensors"), "there is no file none.safetensors"),
         (("camvid", "--rows", "psp", "pps"), "unknown row of camvid 'pps'"),
         (("synthetic", "--seeds", "1", "1"), "seeds are different numbers"),
-        (
-            ("synthetic", "--data.root", "."),
-            "synthetic are drawn, none are read: leave --data.root out",
-        ),
+        (("synthetic", "--data.root", "."), "synthetic are drawn, none are read: leave --data.root out"),
     ],
 )
 def test_what_is_missing_is_said_before_torch_is_there(arguments: tuple[str, ...], word: str, tmp_path: Path) -> None:
@@ -506,27 +503,43 @@ def test_the_chart_draws_each_seed_and_colours_only_what_is_sure() -> None:
     }
 
 
-def test_a_row_far_off_is_an_arrow_with_its_mean_and_presses_nothing_together() -> None:
+def drawn(points: dict[str, tuple[float, ...]]) -> ElementTree.Element:
+    """The chart of rows that differ from ``none`` by so many points of mIoU, one number a seed."""
     study = tiny()
-    names = ("a", "b", "c", "d", "bad")
-    rows = {
-        name: replace(study.rows["none"], model=replace(study.rows["none"].model, channels=n))
-        for n, name in enumerate(names, 1)
-    }
-    study = replace(study, rows={**study.rows, **rows})
-    scores = dict(zip(names, (0.56, 0.54, 0.535, 0.565, 0.30), strict=True)) | {"none": 0.55}
-    svg = ElementTree.fromstring(
-        chart(study, {(name, 0): scored(score) for name, score in scores.items()}, {"miou": "mIoU"}, "")
+    plain = study.rows["none"]
+    rows = {row: replace(plain, model=replace(plain.model, channels=n)) for n, row in enumerate(points, 1)}
+    study = replace(study, rows={"none": plain, **rows})
+    found = {(row, seed): scored(0.55 + each / 100) for row in points for seed, each in enumerate(points[row])}
+    found |= {("none", seed): scored(0.55) for seed in range(3)}
+    return ElementTree.fromstring(chart(study, found, {"miou": "mIoU"}, ""))
+
+
+def parts(svg: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
+    return [*svg.iter("{http://www.w3.org/2000/svg}" + kind)]
+
+
+def test_a_few_rows_far_off_press_nothing_together() -> None:
+    points = {f"row{n}": (0.3 * n - 1.5 + 0.01,) for n in range(10)} | {"x": (-11.4,), "y": (-16.1,), "z": (19.2,)}
+    svg = drawn(points)
+    assert {"-2", "+2"} <= {each.text for each in parts(svg, "text")}  # twice the 0.91 of the pair in the middle
+    left, right = 216.0, 216.0 + 132.0
+    assert [each.attrib["d"].split(" ")[0] for each in parts(svg, "path")] == [f"M{left}", f"M{left}", f"M{right}"]
+    assert [each.text for each in parts(svg, "text") if each.get("class") == "far"] == ["-11.4", "-16.1", "+19.2"]
+    assert len(parts(svg, "circle")) == 2 * 10
+
+
+def test_what_of_a_row_goes_beyond_the_axis_is_an_arrow_and_the_rest_is_drawn() -> None:
+    svg = drawn(
+        {"a": (0.9,), "b": (-0.9,), "out": (-30.0, 1.0, 1.5), "far": (5.0, -1.0, -1.0), "c": (0.8,), "d": (0.7,)}
     )
-    namespace = "{http://www.w3.org/2000/svg}"
-    assert [each.text for each in svg.iter(f"{namespace}text") if each.text in ("-2", "+2", "-50")] == ["-2", "+2"]
-    (arrow,) = svg.iter(f"{namespace}path")
-    assert arrow.attrib["d"].startswith("M216.0 ")  # the left end of the panel
-    assert "-25.0" in [each.text for each in svg.iter(f"{namespace}text")]
-    assert len([*svg.iter(f"{namespace}circle")]) == 2 * 4
+    assert {"-2", "+2"} <= {each.text for each in parts(svg, "text")}
+    rings = [each for each in parts(svg, "circle") if "seed" in each.attrib["class"]]
+    assert len(rings) == 4 + 2 + 2
+    assert [each.text for each in parts(svg, "text") if each.get("class") == "far"] == ["-9.2"]
+    assert len(parts(svg, "path")) == 2  # of "out" to the left, of "far" to the right, its mean inside
 
 
-def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:
+def test_the_page_says_losses_first_and_lists_what_is_not_finished() -> None:
     study = tiny()
     gate = replace(study.rows["none"], model=replace(study.rows["none"].model, ld="gate"))
     never = replace(study.rows["none"], model=replace(study.rows["none"].model, ga="cgnl"))
@@ -539,7 +552,7 @@ def test_the_page_says_losses_first_and_lists_what_is_not_run() -> None:
     assert "mIoU -2.00 ± 1.00 points (3 seeds of 3 below)" in said_[0]
     assert "mIoU +4.50 ± 4.95 points (2 seeds of 2 above)" in said_[1]
     assert "8 of 12 trainings are finished" in text
-    assert "Not finished: never." in text
+    assert "Not finished: gate (2 of 3), never." in text
     assert "| never |" not in text
     assert "| none | 3 of 3 | 55.00 ± 5.00 | 55.00 ± 5.00 |" in text
     assert "| n/a | 55.00 ± 5.00 | 1.25 | 3.00 |" in text  # large, Pole, and what it costs

@@ -81,7 +81,7 @@ def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pi
 
     console.print(table(scores, test_pictures, plain=not console.is_terminal))
     console.print(changes(scores), highlight=False)
-    console.print(caution(steps))
+    console.print(caution(steps), highlight=False)
     write_image(_figure(network, test, scores), out / "demo.png")
     about = {"seed": seed, "steps": steps, "batch": BATCH, "size": size, "ga": GA, "ld": "mask", "machine": machine}
     numbers = {stage: {key: None if v != v else v for key, v in each.items()} for stage, each in scores.items()}
@@ -181,9 +181,8 @@ def changes(scores: dict[str, dict[str, float]]) -> str:
 
 def caution(steps: int) -> str:
     """What the numbers can't bear: a network that is far from done, or one seed."""
-    if steps < STEPS:
-        return f"{steps} steps are few for this network: the {STEPS} that it takes without --steps tell more."
-    return "One seed, one small network: try --seed 1, the numbers move by a point."
+    few = f"Only {steps} steps: the network isn't done (it takes {STEPS} by itself). " if steps < STEPS else ""
+    return few + "One seed, one small network: try --seed 1, the numbers move by a point."
 
 
 def percent(value: float) -> str:

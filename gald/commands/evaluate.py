@@ -31,7 +31,7 @@ def evaluate(
     data: Where = Where(),  # frozen: no call can change it
     split: str | None = None,
     out: Path | None = None,
-    tile: tuple[int, ...] = (),
+    tile: int | tuple[int, int] | None = None,
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -66,6 +66,7 @@ def evaluate(
     from gald.errors import UserError
     from gald.evaluation import measure
     from gald.files import check_writable
+    from gald.inference import both_sides
     from gald.tasks import TASKS, load_model
     from gald.together import launched
 
@@ -90,7 +91,7 @@ def evaluate(
         if seen and fabric.is_global_zero:
             print(f"note: it was trained on {run.data.train_split!r}; of pictures it hasn't seen this says nothing")
         # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
-        views = {"tile": tile, "overlap": overlap, "scales": scales, "flip": flip}
+        views = {"tile": both_sides(tile), "overlap": overlap, "scales": scales, "flip": flip}
         answer = task.answers(task.views(network.to(fabric.device), **views))
         metrics = task.all_metrics(examples).to(fabric.device)
         scores = measure(answer, task.samples(examples), metrics, fabric, workers=workers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from gald.errors import UserError
+from gald.files import PICTURES
 from gald.weights import STREETS, scale_for
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def predict(
     pictures: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE ...")],
     checkpoint: Path | None = None,
     out: Path = Path("predictions"),
-    tile: tuple[int, ...] = (),
+    tile: int | tuple[int, int] | None = None,
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -100,7 +101,11 @@ def predict(
 
 
 def find(pictures: tuple[str, ...]) -> dict[str, Path]:
-    """Name (without ending; with its folders, below a folder that was given) to file, for all that was asked for."""
+    """Name (without ending; with its folders, below a folder that was given) to file, for all that was asked for.
+
+    Raises :class:`UserError` for a folder or pattern without pictures, for two files of one name, and where not one of
+    the files exists; if one does, the others are named at the end.
+    """
     found: dict[str, Path] = {}
     for given in pictures:
         for name, path in _expand(given):
@@ -112,13 +117,12 @@ def find(pictures: tuple[str, ...]) -> dict[str, Path]:
     if not found:
         raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
     if not any(path.exists() for path in found.values()):
-        raise UserError(f"there is no file {', no file '.join(map(str, found.values()))}")
+        first, others = [str(path) for path in found.values()][:3], len(found) - 3
+        raise UserError(f"there is no file {', '.join(first)}" + (f" (nor {others} others)" if others > 0 else ""))
     return found
 
 
 def _expand(given: str) -> list[tuple[str, Path]]:
-    from gald.data.pairs import PICTURES
-
     path = Path(given)
     if path.is_dir():
         files = sorted(
@@ -132,4 +136,4 @@ def _expand(given: str) -> list[tuple[str, Path]]:
         if not matches:
             raise UserError(f"no file matches {given!r}")
         return [(each.stem, each) for each in matches if each.is_file()]
-    return [(path.stem, path)]  # a missing file is named with the broken ones, and the rest goes on
+    return [(path.stem, path)]  # there or not: find says it

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -35,7 +35,7 @@ def submit(
     data: Where,
     out: Path,
     split: str | None = None,
-    tile: tuple[int, ...] = (),
+    tile: int | tuple[int, int] | None = None,
     overlap: float = 1 / 3,
     scales: tuple[float, ...] = (1.0,),
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
@@ -65,7 +65,7 @@ def submit(
     from gald.checkpoint import check_classes
     from gald.errors import UserError, lookup
     from gald.files import check_writable
-    from gald.inference import compose
+    from gald.inference import both_sides, compose
     from gald.stopping import stoppable
     from gald.submission import SUBMISSIONS
     from gald.submission.making import label_maps, write
@@ -82,12 +82,10 @@ def submit(
 
     archive, work = places(out, f"{benchmark}-{split}")
     check_writable(archive)
-    settings = settings_of(
-        checkpoint, pairs, benchmark=benchmark, split=split, tile=tile, overlap=overlap, scales=scales, flip=flip,
-        precision=precision,
-    )  # fmt: skip
+    views: dict[str, Any] = {"tile": both_sides(tile), "overlap": overlap, "scales": scales, "flip": flip}
+    predict = compose(network.to(fabric.device), **views)  # a view that can't be leaves no folder behind
+    settings = settings_of(checkpoint, pairs, benchmark=benchmark, split=split, **views, precision=precision)
     begin(archive, work, settings)
-    predict = compose(network.to(fabric.device), tile=tile, overlap=overlap, scales=scales, flip=flip)
 
     def train_ids(image: Tensor) -> Tensor:
         try:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from gald.errors import UserError
+from gald.files import PICTURES
 from gald.pictures import Color, read_image, read_label, swaps_sides
 
 IGNORE = 255  # train id of a pixel that neither loss nor metric sees
@@ -171,9 +172,6 @@ def check_sizes(pair: Pair, image: Tensor, values: Tensor) -> None:
     if (height, width) == (columns, rows) and swaps_sides(pair.image):
         hint = "the picture is turned by its EXIF tag, the label is not; turn the label or remove the tag"
     raise UserError(f"label {pair.label} is {columns}x{rows} but its picture {pair.image} is {width}x{height}: {hint}")
-
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
@@ -21,18 +22,19 @@ DRAWN = {
 }
 LEGEND = (
     "ring: a seed; disc: their mean; bar: where 95 % of it lies when the pictures are drawn again;",
-    "coloured: it leaves out 0, and two or more seeds are all on its side; arrow: farther out, the mean in figures",
+    "coloured: two seeds or more, all on one side of 0, and the bar too; "
+    "arrow: it goes on beyond the axis; a number: the mean, where it is out there",
 )
-USUAL = (
-    0.8  # of the pairs fit the axis; the others may be cut off, so that one bad row doesn't press all others together
-)
+USUAL = 2.0  # An axis reaches this many times as far as the median pair needs: a few bad rows don't press all together.
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268; } .paper { fill: #fdfdfc; }
 .grid { stroke: #dcdcd8; } .zero { stroke: #5d6268; } .span { stroke-width: 2.5; } .seed { stroke-width: 1.4; }
 .gain { stroke: #0072b2; fill: #0072b2; } .loss { stroke: #b35a00; fill: #b35a00; }
 .open { stroke: #7d8288; fill: #7d8288; }
+.far { stroke: #fdfdfc; stroke-width: 4; paint-order: stroke; }
 .seed.gain, .seed.loss, .seed.open { fill: none; }
 @media (prefers-color-scheme: dark) { text { fill: #e9e9e6; } .soft { fill: #a3a8ad; } .paper { fill: #16181a; }
+.far { stroke: #16181a; }
 .grid { stroke: #35393d; } .zero { stroke: #a3a8ad; } .gain { stroke: #56b4e9; fill: #56b4e9; }
 .loss { stroke: #f0a640; fill: #f0a640; } }
 """
@@ -47,7 +49,8 @@ def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> 
     """The drawing as SVG, light and dark by itself; ``""`` as long as no two rows of a pair share a seed.
 
     A line is a pair of rows, a panel a number of ``columns`` (its key, and in words), in points. A ring is a seed, the
-    disc their mean, the bar its interval; colour says that it leaves out 0 and that all seeds, two or more, agree.
+    disc their mean, the bar its interval; colour says that it leaves out 0 and that all seeds, two or more, agree. What
+    few pairs need is cut off, with an arrow.
     """
     pairs = comparable(study, found)
     if not pairs:
@@ -73,43 +76,49 @@ def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
     reach = _reach(numbers)
     bottom = HEAD + len(numbers) * LINE
 
-    def x(value: float) -> float:
-        return left + PANEL / 2 * (1 + max(-1.0, min(100 * value / reach, 1.0)))
+    def x(share: float) -> float:
+        return left + PANEL / 2 * (1 + share)
 
     parts = [_text(left + PANEL / 2, HEAD - 8, title, "middle")]
     for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):  # the ends inside, off the next panel's
-        at = x(share * reach / 100)
+        at = x(share)
         parts += [_line(at, HEAD, at, bottom, "grid" if share else "zero")]
         parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
     for number, each in enumerate(numbers):
-        parts += _one(each, _middle(number), x, reach / 100) if each.by_seed else []
+        parts += _one(each, _middle(number), x, reach) if each.by_seed else []
     return parts
 
 
 def _reach(numbers: Sequence[Difference]) -> float:
-    """How far the axis goes, in points: to the farthest end, if that isn't far beyond what most pairs need."""
+    """How far the axis goes, in points."""
     ends = [[*each.by_seed.values(), each.low, each.high] for each in numbers if each.by_seed]
-    needed = sorted(max(abs(value) for value in each if not math.isnan(value)) for each in ends)
-    if not needed:
-        return _round_up(0.0)
-    most, usual = needed[-1], needed[math.ceil(USUAL * len(needed)) - 1]
-    return _round_up(100 * (most if most <= 2 * usual else usual))
+    needed = [100 * max(abs(value) for value in each if not math.isnan(value)) for each in ends]
+    return _round_up(min(max(needed), USUAL * statistics.median(needed)) if needed else 0.0)
 
 
 def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) -> list[str]:
-    """A bar, a ring a seed, a disc; an arrow at the end of the axis for what lies beyond ``reach``."""
+    """A bar, a ring a seed, a disc, as far as the axis reaches (in points); ``x`` takes shares of that, -1 to 1."""
+    seeds = [100 * value / reach for value in each.by_seed.values()]
+    mean, low, high = (100 * value / reach for value in (each.mean, each.low, each.high))
+    kind = _kind(each)
+    parts = (
+        [_line(x(max(low, -1.0)), y, x(min(high, 1.0)), y, f"span {kind}")] if max(low, -1.0) < min(high, 1.0) else []
+    )
+    parts += [_disc(x(value), y, 3.5, f"seed {kind}") for value in seeds if abs(value) <= 1]
+    ends = {math.copysign(1.0, value) for value in (*seeds, mean, low, high) if abs(value) > 1}
+    parts += [_arrow(x(end), y, end, kind) for end in sorted(ends)]
+    if abs(mean) <= 1:
+        return [*parts, _disc(x(mean), y, 3.0, kind)]
+    side = math.copysign(1.0, mean)
+    return [*parts, _text(x(side) - 10 * side, y + 4, f"{100 * each.mean:+.1f}", "end" if side > 0 else "start", "far")]
+
+
+def _kind(each: Difference) -> str:
+    """Whether it is sure, and which way it goes: open, gain or loss."""
     agreed = len(each.by_seed) > 1 and len(each.by_seed) in (each.above, each.below)
-    sure = agreed and not math.isnan(each.low) and not each.low <= 0 <= each.high
-    side = "open" if not sure else "gain" if each.mean > 0 else "loss"
-    if abs(each.mean) > reach:
-        sign = math.copysign(1.0, each.mean)
-        figures = _text(x(each.mean) - 10 * sign, y + 4, f"{100 * each.mean:+.1f}", "start" if sign < 0 else "end")
-        return [_arrow(x(each.mean), y, sign, side), figures]
-    bar = [] if math.isnan(each.low) else [_line(x(each.low), y, x(each.high), y, f"span {side}")]
-    rings = [_disc(x(value), y, 3.5, f"seed {side}") for value in each.by_seed.values() if abs(value) <= reach]
-    beyond = {math.copysign(1.0, value) for value in each.by_seed.values() if abs(value) > reach}
-    arrows = [_arrow(x(sign * reach), y, sign, side) for sign in sorted(beyond)]
-    return [*bar, *rings, *arrows, _disc(x(each.mean), y, 3.0, side)]
+    if not agreed or math.isnan(each.low) or each.low <= 0 <= each.high:
+        return "open"
+    return "gain" if each.mean > 0 else "loss"
 
 
 def _middle(number: int) -> float:

@@ -49,12 +49,12 @@ def page(
 def head(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
     """What was run, and how to read the numbers."""
     run = study.rows[study.reference]
-    missing = [row for row in study.rows if not any(name == row for name, _ in facts)]
+    missing = _unfinished(study, seeds, facts)
     wanted = len(study.rows) * len(seeds)
     on = sorted({str(each["machine"]) for each in facts.values()})
     return [
         f"{len(facts)} of {wanted} trainings are finished ({len(study.rows)} rows, seeds {_listed(seeds)}).",
-        f"Not finished: {_listed(missing)}." if missing else "Every row has been run.",
+        f"Not finished: {', '.join(missing)}." if missing else "Every row has been run.",
         "",
         f"Protocol, the same for all rows: {run.model.backbone} at stride {run.model.output_stride}, "
         f"{run.data.name} {run.data.train_split}, {run.steps} steps of {run.batch} crops of "
@@ -67,6 +67,12 @@ def head(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], Map
         "the pictures are resampled; it holds the trained networks still. Multiplications are for one picture.",
         *(["", f"Machine: {'; '.join(on)}."] if on else []),
     ]
+
+
+def _unfinished(study: Study, seeds: Sequence[int], facts: Mapping[tuple[str, int], object]) -> list[str]:
+    """Rows that lack a seed, with how many they have."""
+    done = {row: sum((row, seed) in facts for seed in seeds) for row in study.rows}
+    return [f"{row} ({done[row]} of {len(seeds)})" if done[row] else row for row in done if done[row] < len(seeds)]
 
 
 def chosen(study: Study, found: Mapping[str, Found]) -> list[str]:

@@ -137,9 +137,11 @@ def samples(objects: Objects) -> Ready:
     return Ready(objects, object_transforms.evaluate())
 
 
-def views(network: nn.Module, *, tile: Sequence[int], overlap: float, scales: Sequence[float], flip: bool) -> nn.Module:
+def views(
+    network: nn.Module, *, tile: int | tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
+) -> nn.Module:
     """The detector, its masks bool because large photos would fill the memory; other views are not for it."""
-    if tile or flip or tuple(scales) != (1.0,):
+    if tile is not None or flip or tuple(scales) != (1.0,):
         raise UserError("--tile, --scales and --flip are for segmentation networks; leave them out for a detector")
     bare: Any = network
     bare.transform.binary_masks = True

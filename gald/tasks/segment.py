@@ -106,7 +106,7 @@ def samples(pairs: Pairs) -> Ready:
 
 
 def views(
-    network: nn.Module, *, tile: Sequence[int], overlap: float, scales: Sequence[float], flip: bool
+    network: nn.Module, *, tile: int | tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
 ) -> Callable[[Tensor], Tensor]:
     """The network, looking at pictures in tiles, at several scales and mirrored, as asked for."""
     return compose(network, tile=tile, overlap=overlap, scales=scales, flip=flip)
