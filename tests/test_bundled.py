@@ -130,7 +130,7 @@ def test_it_knows_real_streets(network: nn.Module):
         with torch.inference_mode():
             found = network(torch.as_tensor(sample["image"])[None])["out"].argmax(1)
         metric.update(found, torch.as_tensor(sample["mask"])[None].long())
-    assert metric.compute()["miou"] > 0.61
+    assert metric.compute()["miou"] > 0.62
 
 
 # ------------------------------------------------------------------------------------------------ tools/bundle.py
