@@ -82,10 +82,10 @@ def tile_weights(side: int, length: int, starts: Sequence[int], blend: str) -> l
 
 
 def _check_tile(tile: int, overlap: float) -> None:
-    if tile < 1 or not 0 <= overlap < 1:
-        raise UserError(
-            f"tile {tile} with overlap {overlap}: a tile has 1 pixel or more, an overlap is from 0 to below 1"
-        )
+    if tile < 1:
+        raise UserError(f"tile {tile}: a tile has 1 pixel or more on each side")
+    if not 0 <= overlap < 1:
+        raise UserError(f"overlap {overlap:g}: it is a share of a tile, from 0 to below 1")
 
 
 def _check_scales(scales: Sequence[float]) -> None:

@@ -137,8 +137,8 @@ def test_the_sum_is_float32_where_the_images_lie(images):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"tile": (0, 8)}, "tile 0"),
-        ({"tile": (8, 8), "overlap": 1.0}, "overlap 1.0"),
+        ({"tile": (0, 8)}, "tile 0:"),
+        ({"tile": (8, 8), "overlap": 1.0}, "overlap 1:"),
         ({"tile": (8, 8), "overlap": (0.5, -0.1)}, "overlap -0.1"),
         ({"tile": (8, 8), "blend": "han"}, "unknown blend 'han'; did you mean 'hann'"),
     ],

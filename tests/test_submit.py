@@ -451,7 +451,7 @@ def test_an_archive_above_the_servers_limit_is_told(
     [
         ("cityscape", (), "unknown benchmark 'cityscape'; did you mean 'cityscapes'?"),
         ("cityscapes", ("--split", "train"), "unknown split for cityscapes 'train'; there are test, val"),
-        ("cityscapes", ("--tile", 0, 5), "tile 0 with overlap"),
+        ("cityscapes", ("--tile", 0, 5), "a tile has 1 pixel or more"),
         ("cityscapes", ("--precision", "16-mixed"), "16-mixed needs a GPU"),
         ("cityscapes", ("--checkpoint", "nowhere.pt"), "no checkpoint at nowhere.pt"),
         ("cityscapes", ("--data.root", "nowhere"), "the data folder nowhere does not exist"),

@@ -49,7 +49,7 @@ def evaluate(
         checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box (on pictures as they
             are: nothing is resized for it here).
         data: the data set.
-        split: which part of it; the run's validation split if left out.
+        split: which part of it; the run's validation split if left out (test, for the network in the box).
         out: where the numbers go as JSON; beside the checkpoint if left out (here, for the network in the box).
         tile: side, or height and width, of sliding-window tiles; the whole picture at once if left out (segmentation
             only, as are overlap, scales and flip).

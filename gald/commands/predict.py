@@ -45,7 +45,8 @@ def predict(
             only, as are overlap, scales and flip).
         overlap: of neighbouring tiles, 0 up to (not including) 1.
         scales: the picture is looked at enlarged and shrunk by these; probabilities are averaged. If left out, as it
-            is; by the network in the box resized to 720 pixels, but not above 1.5. The files keep the picture's size.
+            is; by the network in the box resized to 720 pixels on the longer side, but not above 1.5. The files
+            keep the picture's size.
         flip: also look at the mirrored picture.
         score: objects at least this sure are drawn, 0 to 1 (0.5 if left out; for detectors only); objects.json holds
             the others, too.

@@ -74,7 +74,7 @@ class Book:
         }
 
     def _keys(self, split: str) -> list[str]:
-        return list(next(iter(self.found[split].values())).scores) if self.found[split] else []
+        return sorted(next(iter(self.found[split].values())).scores) if self.found[split] else []
 
     def _row(self, row: str) -> dict[str, Any]:
         seeds = [seed for name, seed in self.facts if name == row]
