@@ -192,7 +192,7 @@ def network() -> nn.Module:
 def all_kept(way: dict) -> Callable[[Tensor], Tensor]:
     """The plain form: the probabilities of every view, then their mean."""
     model = network()
-    at_once = compose(model, tile=way.get("tile", ()))
+    at_once = compose(model, tile=way.get("tile"))
 
     def predict(images: Tensor) -> Tensor:
         size, views = images.shape[2:], []

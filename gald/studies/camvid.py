@@ -1,4 +1,4 @@
-"""The ablations of the GALD paper (BMVC 2019, Tables 1a to 1e; the peers of 2a) on CamVid, with EfficientNet-Lite0.
+"""The ablations of the GALD paper (BMVC 2019, Tables 1a to 1e; peers of 2a) on CamVid, with EfficientNet-Lite0.
 
 Stride 16 as in the recipe ``camvid_lite0``, but without its stride-4 skip: the paper's networks have none, and what is
 asked is whether local distribution brings back details that aggregation loses. A head that sees the fine map anyway

@@ -101,9 +101,8 @@ def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) 
     seeds = [100 * value / reach for value in each.by_seed.values()]
     mean, low, high = (100 * value / reach for value in (each.mean, each.low, each.high))
     kind = _kind(each)
-    parts = (
-        [_line(x(max(low, -1.0)), y, x(min(high, 1.0)), y, f"span {kind}")] if max(low, -1.0) < min(high, 1.0) else []
-    )
+    left, right = max(low, -1.0), min(high, 1.0)  # of the bar; no number where there is none
+    parts = [_line(x(left), y, x(right), y, f"span {kind}")] if left < right else []
     parts += [_disc(x(value), y, 3.5, f"seed {kind}") for value in seeds if abs(value) <= 1]
     ends = {math.copysign(1.0, value) for value in (*seeds, mean, low, high) if abs(value) > 1}
     parts += [_arrow(x(end), y, end, kind) for end in sorted(ends)]
