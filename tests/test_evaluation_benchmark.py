@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from gald.measuring.memory import Peak
 
@@ -36,6 +37,15 @@ def test_both_sides_say_the_same(benchmark: ModuleType, tmp_path: Path) -> None:
         else:
             assert float(row["difference"]) < 1e-12
             assert float(row["ratio_of_median"]) > 0
+
+
+def test_the_plain_form_sees_what_gald_sees(benchmark: ModuleType) -> None:
+    images = torch.randint(256, (1, 3, 48, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for way in benchmark.WAYS.values():
+        with torch.inference_mode():
+            plain = benchmark.all_kept(way)(images).argmax(1)
+            found = benchmark.compose(benchmark.network(), **way)(images).argmax(1)
+        assert (plain == found).float().mean() > 0.95
 
 
 def test_the_pair_has_all_classes_and_ignored_pixels(benchmark: ModuleType) -> None:
