@@ -25,11 +25,11 @@ from definitions import DEFINITIONS
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 
-from gald.aggregation import AGGREGATORS
-from gald.footprint import seeded
-from gald.measuring.memory import Peak, ScarceError, peaks_in_child, tell_peaks, within_free_memory
-from gald.measuring.times import Times, Work, in_turns, rounds
-from gald.progress import Bar
+from gald.analysis.footprint import seeded
+from gald.analysis.profiling.memory import Peak, ScarceError, peaks_in_child, tell_peaks, within_free_memory
+from gald.analysis.profiling.times import Times, Work, in_turns, rounds
+from gald.block.aggregation import AGGREGATORS
+from gald.support.progress import Bar
 
 SIZES = ((97, 97), (128, 256))
 CHANNELS = 512

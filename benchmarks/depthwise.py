@@ -2,7 +2,7 @@
 ``python benchmarks/depthwise.py [--out results/depthwise.csv]``.
 
 1. memory: one step before glibc keeps freed memory, and after; in this order, since it can't be undone
-2. gradients: a step with torch's gradients against one with those of gald/depthwise.py, in turns
+2. gradients: a step with torch's gradients against one with those of gald/block/depthwise.py, in turns
 
 Meant for an idle machine (the load is written beside the numbers).
 """
@@ -21,11 +21,11 @@ import torch
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 
-from gald.depthwise import train_depthwise_fast
-from gald.losses import segmentation_loss
-from gald.machine import keep_freed_memory
-from gald.measuring.times import Times, in_turns, seconds_of
-from gald.segmentation import Segmenter
+from gald.analysis.profiling.times import Times, in_turns, seconds_of
+from gald.block.depthwise import train_depthwise_fast
+from gald.engine.losses import segmentation_loss
+from gald.models.segmenter import Segmenter
+from gald.support.device import keep_freed_memory
 
 BACKBONES = ("tf_efficientnet_lite0", "mobilenetv3_large_100", "convnext_pico")
 CLASSES = 11
@@ -88,7 +88,7 @@ def gradient_row(backbone: str, size: tuple[int, int], low: bool, repetitions: i
         work()
     apart = float((slopes(plain) - slopes(ours)).norm() / slopes(plain).norm())
     times = in_turns(works, repetitions, progress)
-    names = {"part": "gradients", "case": case, "baseline": "torch's gradients", "variant": "gald/depthwise.py"}
+    names = {"part": "gradients", "case": case, "baseline": "torch's gradients", "variant": "gald/block/depthwise.py"}
     return {
         **names,
         **compared(times["torch"], times["gald"]),

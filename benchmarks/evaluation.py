@@ -26,13 +26,13 @@ from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from gald.inference import compose
-from gald.measuring.memory import Peak, peaks_in_child, tell_peaks
-from gald.measuring.times import Work, in_turns
+from gald.analysis.profiling.memory import Peak, peaks_in_child, tell_peaks
+from gald.analysis.profiling.times import Work, in_turns
+from gald.engine.inference import compose
 from gald.metrics import BoundaryF, BoundaryIoU, MeanIoU
 from gald.metrics.boundary import boundary_width
 from gald.metrics.iou import LabelMetric
-from gald.segmentation import Segmenter
+from gald.models.segmenter import Segmenter
 
 CLASSES = 19
 

@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald import cli
-from gald.distribution import DISTRIBUTORS
-from gald.layers import conv_norm
-from gald.studies import STUDIES, Study
-from gald.studies.camvid import camvid
+from gald.analysis.study import STUDIES, Study
+from gald.analysis.study.camvid import camvid
+from gald.block.distribution import DISTRIBUTORS
+from gald.block.layers import conv_norm
+from gald.cli import main as cli
 
 
 class StretchedMask(nn.Module):

@@ -23,16 +23,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import gald
-from gald import machine
-from gald.checkpoint import Checkpoint
-from gald.config import Train
-from gald.data.stream import Stream, positions
-from gald.evaluation import measure
-from gald.files import check_writable, write_whole
+from gald.config.settings import SegmentationConfig
+from gald.data.sampling import Stream, positions
+from gald.engine.checkpoint import Checkpoint
+from gald.engine.evaluate import measure
+from gald.engine.tasks import segmentation as segment
 from gald.metrics import segmentation_metrics
-from gald.plugging import Plug
-from gald.progress import Bar
-from gald.tasks import segment
+from gald.models.plug import Plug
+from gald.support.device import create_fabric, describe_device
+from gald.support.files import check_writable, write_whole
+from gald.support.progress import Bar
 
 SHOWN = ("miou", "boundary_iou", "boundary_f/3px", "iou_small", "iou_medium", "iou_large")
 
@@ -77,7 +77,7 @@ def main(settings: Settings) -> None:
 def measured(network: nn.Module, content: Checkpoint, settings: Settings) -> dict[str, dict[str, float]]:
     """Every score of each split, on whole pictures."""
     names = [label.name for label in content.labels]
-    fabric = machine.fabric("cpu")
+    fabric = create_fabric("cpu")
     network.eval()
     scores = {}
     for split in settings.splits:
@@ -87,9 +87,9 @@ def measured(network: nn.Module, content: Checkpoint, settings: Settings) -> dic
     return scores
 
 
-def run_of(content: Checkpoint, settings: Settings) -> Train:
+def run_of(content: Checkpoint, settings: Settings) -> SegmentationConfig:
     """The settings of the network's run, with the data where they lie now."""
-    assert isinstance(content.config, Train)
+    assert isinstance(content.config, SegmentationConfig)
     return replace(content.config, data=replace(content.config.data, root=settings.root), channels_last=True)
 
 
@@ -142,7 +142,7 @@ def keep(network: nn.Module, scores: dict[str, dict[str, dict[str, float]]], set
         }
         for moment, splits in scores.items()
     }
-    about = {"machine": machine.describe(torch.device("cpu")), "settings": asdict(settings)}
+    about = {"machine": describe_device(torch.device("cpu")), "settings": asdict(settings)}
     write_whole(settings.out / "plug.json", json.dumps({**about, "scores": plain}, indent=1, default=str).encode())
     block = {name: value.contiguous() for name, value in network.state_dict().items() if ".gald." in name}
     write_whole(settings.out / "block.safetensors", safetensors.torch.save(block))

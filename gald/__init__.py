@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gald.block import GALD as GALD
-    from gald.detection import faster_rcnn as faster_rcnn
-    from gald.detection import mask_rcnn as mask_rcnn
-    from gald.plugging import plug as plug
-    from gald.plugging import plugged_parameters as plugged_parameters
-    from gald.plugging import unplug as unplug
-    from gald.segmentation import Segmenter as Segmenter
-    from gald.tasks import load as load
+    from gald.block.gald import GALD as GALD
+    from gald.engine.tasks import load as load
+    from gald.models.detection import faster_rcnn as faster_rcnn
+    from gald.models.detection import mask_rcnn as mask_rcnn
+    from gald.models.plug import plug as plug
+    from gald.models.plug import plugged_parameters as plugged_parameters
+    from gald.models.plug import unplug as unplug
+    from gald.models.segmenter import Segmenter as Segmenter
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 _WHERE = {
-    "GALD": "gald.block",
-    "Segmenter": "gald.segmentation",
-    "faster_rcnn": "gald.detection",
-    "load": "gald.tasks",
-    "mask_rcnn": "gald.detection",
-    "plug": "gald.plugging",
-    "plugged_parameters": "gald.plugging",
-    "unplug": "gald.plugging",
+    "GALD": "gald.block.gald",
+    "Segmenter": "gald.models.segmenter",
+    "faster_rcnn": "gald.models.detection",
+    "load": "gald.engine.tasks",
+    "mask_rcnn": "gald.models.detection",
+    "plug": "gald.models.plug",
+    "plugged_parameters": "gald.models.plug",
+    "unplug": "gald.models.plug",
 }
 
 

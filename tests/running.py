@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from gald import training
+from gald.engine import checkpoint
+from gald.engine import train as training
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
 # a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
@@ -70,3 +72,16 @@ def lines(metrics: Path) -> list[dict[str, float]]:
     if not metrics.is_file():
         return []
     return [json.loads(each) for each in metrics.read_text().splitlines() if each.endswith("}")]
+
+
+def assert_same(first: Path, second: Path) -> None:
+    one, other = checkpoint.load(first / "last.pt"), checkpoint.load(second / "last.pt")
+    assert one.step == other.step
+    for name, value in one.weights.items():
+        assert torch.equal(value, other.weights[name]), name
+    assert one.optimizer is not None
+    assert other.optimizer is not None
+    for number, state in one.optimizer["state"].items():
+        assert torch.equal(state["momentum_buffer"], other.optimizer["state"][number]["momentum_buffer"])
+    best, again = checkpoint.load(first / "best.safetensors"), checkpoint.load(second / "best.safetensors")
+    assert (best.step, best.best) == (again.step, again.best)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gald.aggregation import AGGREGATORS
-from gald.measuring.memory import Peak
+from gald.analysis.profiling.memory import Peak
+from gald.block.aggregation import AGGREGATORS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from gald.measuring.memory import Peak
+from gald.analysis.profiling.memory import Peak
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -14,8 +14,8 @@ from running import ENVIRONMENT, TINY, gald
 from safetensors.torch import load_file
 
 import gald as package
-from gald.distribution import MaskDistribution
-from gald.tasks.segment import load_model
+from gald.block.distribution import MaskDistribution
+from gald.engine.tasks.segmentation import load_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -48,8 +48,8 @@ def test_a_study_of_a_part_of_ones_own(tmp_path: Path) -> None:
     short = """
 import runpy, sys
 from dataclasses import replace
-import gald.studies
-module = sys.modules["gald.studies.camvid"]
+import gald.analysis.study
+module = sys.modules["gald.analysis.study.camvid"]
 whole = module.camvid
 def short():
     study = whole()

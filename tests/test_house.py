@@ -20,15 +20,16 @@ import torch
 from definitions import BLIND_TO_POSITIONS
 
 import gald
-from gald import cli, tasks
-from gald.aggregation import AGGREGATORS
-from gald.block import ORDERS
-from gald.config import Train, from_json, to_json
-from gald.data import DATASETS
-from gald.distribution import DISTRIBUTORS
-from gald.measuring.count import macs
-from gald.recipes import RECIPES
-from gald.tasks import segment
+from gald.analysis.profiling.count import macs
+from gald.block.aggregation import AGGREGATORS
+from gald.block.distribution import DISTRIBUTORS
+from gald.block.gald import ORDERS
+from gald.cli import main as cli
+from gald.config.recipes import RECIPES
+from gald.config.settings import SegmentationConfig, from_json, to_json
+from gald.data.registry import DATASETS
+from gald.engine import tasks
+from gald.engine.tasks import segmentation as segment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gald"
@@ -38,65 +39,49 @@ README = (ROOT / "README.md").read_text()
 
 # ------------------------------------------------------------------------------------------------------ the floors
 
-
-def floors() -> dict[str, int]:
-    """Each part of the package and its floor, from the table in docs/design.md."""
-    table = (ROOT / "docs/design.md").read_text().split("## Floors")[1].split("```")[1]
-    return {part: int(line[0]) for line in table.strip().splitlines() for part in line[1:].split()}
-
-
-FLOORS = floors()
+FLOORS = {
+    "support": 0, "config": 1, "block": 2, "metrics": 2, "images": 2, "data": 3, "models": 3, "engine": 4,
+    "analysis": 5, "deploy": 5, "cli": 6, "web": 6,
+}  # fmt: skip
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def modules() -> dict[str, Path]:
-    """Name below ``gald`` (``data.pairs``; ``__init__`` for the package itself) and file."""
-    files = {path.relative_to(PACKAGE).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
-    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in files.items()}
-
-
-MODULES = modules()
-
-
-def floor_of(module: str) -> int | None:
-    """The floor of the longest entry in the table that a module's name begins with."""
-    names = [module.rsplit(".", cut)[0] for cut in range(module.count(".") + 1)]
-    return next((FLOORS[name] for name in names if name in FLOORS), None)
-
-
-def imports_of(path: Path) -> set[str]:
-    """The modules of ours that a file imports anywhere, inside functions too, as names below ``gald``."""
-    found = set()
+def rooms_imported(path: Path) -> set[str]:
+    """The packages of ours that a file imports anywhere, inside functions too."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.removeprefix("gald.") for alias in node.names if alias.name.startswith("gald.")}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gald":
-            where = str(node.module).removeprefix("gald").removeprefix(".")
-            for alias in node.names:
-                name = f"{where}.{alias.name}".removeprefix(".")
-                found.add(name if name in MODULES else where or "__init__")
-    return found
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} has a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("gald.")}
+    return found - {"__version__"}
 
 
-def test_every_module_stands_on_a_floor():
-    assert [name for name in MODULES if floor_of(name) is None] == [], "give it a floor in docs/design.md"
-    assert [part for part in FLOORS if part not in MODULES] == [], "docs/design.md names what is not there"
+def test_the_top_of_the_package_is_rooms():
+    entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert entries - {"__init__.py", "py.typed"} <= FLOORS.keys()
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "__init__"])
 def test_imports_go_down(module: str):
-    own = floor_of(module)
-    for other in imports_of(MODULES[module]) - {"errors"}:
-        floor = floor_of(other)
-        assert own is not None
-        assert floor is not None, f"{other} has no floor in docs/design.md"
-        sideways = floor == own and (module.split(".")[0] == other.split(".")[0] or module == "cli")
-        assert floor < own or sideways, f"gald.{module} (floor {own}) imports {other} (floor {floor})"
+    room = module.split(".")[0]
+    upwards = {other for other in rooms_imported(MODULES[module]) - {room} if FLOORS[other] >= FLOORS[room]}
+    assert not upwards, f"gald.{module} (floor {FLOORS[room]}) imports {upwards}"
+
+
+@pytest.mark.parametrize("room", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
+def test_a_room_says_what_it_is_for(room: str):
+    assert (ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or "").endswith(".")
 
 
 def test_help_does_not_wait_for_torch():
     script = """
 import contextlib, io, sys
-from gald import cli
+from gald.cli import main as cli
 for arguments in [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli.main(arguments)
@@ -134,7 +119,7 @@ def commands(text: str) -> list[list[str]]:
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|\|", line):
                 words = shlex.split(part, comments=True)
-                places = [i for i, word in enumerate(words) if Path(word).name in ("gald", "gald.cli")]
+                places = [i for i, word in enumerate(words) if Path(word).name in ("gald", "gald.cli.main")]
                 found += [words[places[0] + 1 :]] if places else []
     return found
 
@@ -233,7 +218,7 @@ def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
     assert recipe.__doc__
     settings = recipe()
     assert from_json(to_json(settings)) == settings
-    if not isinstance(settings, Train):
+    if not isinstance(settings, SegmentationConfig):
         return
     small = replace(settings.model, backbone="test_resnet", pretrained=False, weights=None)
     network = segment.model(small, num_classes=5).train()

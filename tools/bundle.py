@@ -1,8 +1,9 @@
 """Put a trained segmentation network into the package: ``python tools/bundle.py runs/streets/last.pt``.
 
 Halves the weights (float16), forgets this machine's paths and what only --resume needs, writes the label map of a
-drawn picture that tests/test_bundled.py compares with, and prints the hash that belongs into the card,
-gald/weights/README.md. The card is to be written anew: ``gald evaluate --data.root CAMVID`` measures the file itself.
+drawn picture that tests/models/test_bundled.py compares with, and prints the hash that belongs into the card,
+gald/models/pretrained/README.md. The card is to be written anew: ``gald evaluate --data.root CAMVID`` measures the
+file itself.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import torch
 from torch import Tensor
 
 import gald
-from gald import checkpoint
-from gald.config import Train
-from gald.data.synthetic import synthetic
-from gald.errors import UserError, sentence
-from gald.pictures import write_label
-from gald.weights import STREETS
+from gald.config.settings import SegmentationConfig
+from gald.data.datasets.synthetic import synthetic
+from gald.engine import checkpoint
+from gald.images.io import write_label
+from gald.models.pretrained import STREETS
+from gald.support.errors import UserError, sentence
 
 LARGEST = 20e6  # bytes
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "streets.png"
@@ -33,7 +34,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "streets.png
 def bundled(content: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
     """The same network in float16. Its auxiliary head stays, for those who train it on; it is measured on test."""
     run = content.config
-    if not isinstance(run, Train):
+    if not isinstance(run, SegmentationConfig):
         raise UserError("this is no segmentation network")
     config = replace(run, model=run.model.bare(), data=replace(run.data, root=None, val_split="test"), init=None)
     weights = {name: halved(name, value) for name, value in content.weights.items()}
@@ -57,7 +58,7 @@ def drawn() -> Tensor:
 
 
 def label_map(path: Path) -> Tensor:
-    """What the network in a file sees in :func:`drawn`, uint8 (H, W)."""
+    """What the network in a file sees in `drawn`, uint8 (H, W)."""
     with torch.inference_mode():
         found: Tensor = gald.load(path)(drawn()[None])["out"].argmax(1)[0].to(torch.uint8)
     return found

@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gald.data.synthetic import synthetic
-from gald.folding import fold_batch_norm
-from gald.measuring.times import Times, in_turns
-from gald.official import gald_r50, normalize
+from gald.analysis.profiling.times import Times, in_turns
+from gald.data.datasets.synthetic import synthetic
+from gald.models.folding import fold_batch_norm
+from gald.models.official import gald_r50, normalize
 from parts.rows import Row, compared, progress
 
 CLASSES = 19

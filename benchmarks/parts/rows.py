@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 import gald
-from gald.measuring import table
-from gald.measuring.table import short
-from gald.measuring.times import Times
+from gald.analysis.profiling import table
+from gald.analysis.profiling.table import short
+from gald.analysis.profiling.times import Times
 
 # A comparison, by the names below; a value that was not measured is left out.
 Row = dict[str, str | float | None]

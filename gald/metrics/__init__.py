@@ -5,8 +5,8 @@
 - ``compute()``: a flat dict of floats in [0, 1], such as ``"miou"`` and ``"iou/road"``
 
 Counts are summed over the data set and over processes before any ratio is taken. A class that does not occur is NaN
-("n/a") and stands in no mean. A new metric is a file here and a line in :func:`segmentation_metrics`.
-:class:`InstanceIoU` stands apart: it needs an instance map as well, and counts in label ids.
+("n/a") and stands in no mean. A new metric is a file here and a line in `segmentation_metrics`.
+`InstanceIoU` stands apart: it needs an instance map as well, and counts in label ids.
 """
 
 from __future__ import annotations

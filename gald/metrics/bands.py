@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Int16, Int64, Integer
 from torch import Tensor
 
-from gald.errors import UserError
 from gald.metrics.boundary import near_edge
 from gald.metrics.iou import LabelMetric, ratio
+from gald.support.errors import UserError
 
 INTERIOR = "interior"
 
@@ -32,7 +32,7 @@ class BandIoU(LabelMetric):
     truth, columns prediction, of the pixels in a band that are not in the one before; the last is the interior's.
 
     Args:
-        num_classes, names, ignore_index: see :class:`gald.metrics.iou.LabelMetric`.
+        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
         bands: D growing widths in whole pixels, from 1.
     """
 
@@ -54,7 +54,7 @@ class BandIoU(LabelMetric):
         self.add_counts("rings", len(self.titles), num_classes, num_classes)
 
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
-        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
         classes, cells = self.num_classes, self.rings.numel()
         cell = (self._ring(target, valid) * classes + target) * classes + prediction

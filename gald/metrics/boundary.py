@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int16, Int32, Int64, Integer
 from torch import Size, Tensor
 
-from gald.errors import UserError
 from gald.metrics.iou import LabelMetric, ratio
+from gald.support.errors import UserError
 
 NONE, OUTSIDE = -1, 32767  # no label; larger than every label
 BITS = 31  # classes that fit into an int32 at once
@@ -69,7 +69,7 @@ def near_edge(
 
 
 class BoundaryIoU(LabelMetric):
-    """IoU of the pixels within d of their class's edge, d = 2 % of the picture's diagonal (:func:`boundary_width`).
+    """IoU of the pixels within d of their class's edge, d = 2 % of the picture's diagonal (`boundary_width`).
 
     As published: the region of a class is the mask less its erosion by d steps of a 3x3 window, with zeros around the
     picture, so pixels within d of the frame belong to it. Intersection and union of each class are summed over the data
@@ -78,7 +78,7 @@ class BoundaryIoU(LabelMetric):
     ``compute()`` returns ``"boundary_iou"`` and ``"boundary_iou/NAME"`` in [0, 1], NaN for a class that never occurs.
 
     Args:
-        num_classes, names, ignore_index: see :class:`gald.metrics.iou.LabelMetric`.
+        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
         share: d as a share of the diagonal.
     """
 
@@ -94,7 +94,7 @@ class BoundaryIoU(LabelMetric):
         self.add_counts("union", num_classes)
 
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
-        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
         radius = boundary_width(target.shape[1], target.shape[2], self.share)
         ours = near_edge(prediction, valid, radius, frame=True)
@@ -157,7 +157,7 @@ class BoundaryF(LabelMetric):
     class without any contour in truth and prediction.
 
     Args:
-        num_classes, names, ignore_index: see :class:`gald.metrics.iou.LabelMetric`.
+        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
         tolerances: whole pixels, from 0. The time grows with their sum, whatever the maps hold.
     """
 
@@ -183,7 +183,7 @@ class BoundaryF(LabelMetric):
             self.add_counts(f"all_{side}", num_classes)
 
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
-        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
         ours, theirs = contour(prediction, valid), contour(target, valid)
         found = torch.stack([torch.bincount(each.label, minlength=self.num_classes) for each in (ours, theirs)])

@@ -15,8 +15,8 @@ from jaxtyping import Float64, Int64, Integer
 from torch import Tensor
 from torchmetrics import Metric
 
-from gald.errors import UserError
 from gald.metrics.iou import ratio
+from gald.support.errors import UserError
 
 NUMBERS = 1000  # an instance of label L has the value L * 1000 + n, n from 0 to 999
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int16, Int64, Integer
 from torch import Tensor
 from torchmetrics import Metric
 
-from gald.errors import UserError
+from gald.support.errors import UserError
 
 BYTE = 256  # values of an 8-bit label map
 PIECE = 2**18  # pixels that are counted at once on a CPU: what is made of them stays in its cache
@@ -121,7 +121,7 @@ class MeanIoU(LabelMetric):
         self.add_counts("confusion", num_classes, num_classes)
 
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
-        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         assert prediction.shape == target.shape, (prediction.shape, target.shape)
         counts = self._counts_of_bytes(prediction, target)
         self.confusion += self._counts(prediction, target) if counts is None else counts
@@ -131,7 +131,7 @@ class MeanIoU(LabelMetric):
     ) -> Int64[Tensor, "k k"] | None:
         """Count all pairs of 8-bit values, then see from the table whether each was allowed; None where one wasn't.
 
-        A third of the time of :meth:`_counts` (2 megapixels, one thread): no pixel is checked or masked.
+        A third of the time of `_counts` (2 megapixels, one thread): no pixel is checked or masked.
         """
         classes, ignored = self.num_classes, self.ignore_index
         extremes = [int(value) for labels in (prediction, target) for value in torch.aminmax(labels)]

@@ -15,8 +15,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from gald.errors import UserError
 from gald.metrics.iou import LabelMetric, ratio
+from gald.support.errors import UserError
 
 SIZES = ("small", "medium", "large")
 
@@ -65,7 +65,7 @@ class SizeIoU(LabelMetric):
     NaN, and out of the mean, where a class has neither a true object nor a false pixel of that size.
 
     Args:
-        num_classes, names, ignore_index: see :class:`gald.metrics.iou.LabelMetric`.
+        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
         limits: pixels from which an object is medium, and from which it is large; COCO's 32 x 32 and 96 x 96.
     """
 
@@ -89,7 +89,7 @@ class SizeIoU(LabelMetric):
             self.add_counts(name, len(SIZES), num_classes)
 
     def update(self, prediction: Integer[Tensor, "b h w"], target: Integer[Tensor, "b h w"]) -> None:
-        """Add a batch of label maps; a value that is no class is a :class:`gald.errors.UserError`."""
+        """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
         wrong = valid & (prediction != target)
         true_size = self._sizes(target.masked_fill(~valid, -1))

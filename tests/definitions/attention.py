@@ -10,7 +10,7 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
-from gald.aggregation import (
+from gald.block.aggregation import (
     A2,
     ANN,
     CAM,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
-from gald.aggregation import CAB, CBAM, GAP, GCNet
+from gald.block.aggregation import CAB, CBAM, GAP, GCNet
 
 
 def literal_gcnet(module: GCNet, x: Tensor) -> Tensor:

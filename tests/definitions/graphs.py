@@ -10,7 +10,7 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import batch_norm, conv_norm, conv_norm_relu, convolved
-from gald.aggregation import BeyondGrids, DGCNet, EncNet, GloRe
+from gald.block.aggregation import BeyondGrids, DGCNet, EncNet, GloRe
 
 
 def literal_glore(module: GloRe, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm_relu
-from gald.aggregation import ASPP, PSP
+from gald.block.aggregation import ASPP, PSP
 
 
 def literal_psp(module: PSP, x: Tensor, bins: tuple[int, ...] = (1, 2, 3, 6)) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fake.streets import colors, picture
 
-from gald.data.camvid32 import COLORS, ROWS
+from gald.data.datasets.camvid32 import COLORS, ROWS
 
 SPLITS = {
     "train": ("0001TP_006690", "0001TP_008520", "0006R0_f00930", "0016E5_07920", "0016E5_08190"),

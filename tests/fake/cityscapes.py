@@ -12,7 +12,7 @@ import numpy as np
 from fake.streets import ids, picture
 from PIL import Image
 
-from gald.data.cityscapes import LABELS
+from gald.data.datasets.cityscapes import LABELS
 
 SIZE = (32, 68)  # height, width: two columns for each of the 34 ids
 ALL = tuple(range(34))

@@ -9,7 +9,7 @@ from fake.streets import ids, label, picture
 from PIL import Image
 from scipy.io import savemat
 
-from gald.data.voc2012 import LABELS
+from gald.data.datasets.voc2012 import LABELS
 
 SIZE = (12, 44)  # height, width: two columns for each of the 22 values
 VALUES = (*range(21), 255)

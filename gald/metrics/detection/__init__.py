@@ -3,7 +3,7 @@
 - ``VocAP(num_classes, names=)``: Pascal VOC's average precision; needs nothing beyond this package
 - ``CocoAP(num_classes, names=, masks=)``: COCO's twelve numbers for boxes, masks and mask boundaries; needs the extra
   ``gald[detection]``
-- ``update(prediction, target)``: see :class:`gald.metrics.detection.record.DetectionMetric`
+- ``update(prediction, target)``: see `gald.metrics.detection.record.DetectionMetric`
 - ``compute()``: a flat dict of floats in [0, 1]; a class without a counted object is NaN and stands in no mean
 """
 
@@ -28,7 +28,7 @@ def detection_metrics(num_classes: int, names: Sequence[str] | None = None, mask
     ``"box/ap50/NAME"`` ..., and with ``masks`` the same for ``"mask/..."`` and ``"boundary/..."``.
 
     Raises:
-        UserError: faster-coco-eval is not installed; :class:`VocAP` alone does without.
+        UserError: faster-coco-eval is not installed; `VocAP` alone does without.
     """
     metrics: dict[str, Metric | MetricCollection] = {
         "voc": MetricCollection({"ap": VocAP(num_classes, names=names)}, prefix="voc/", compute_groups=False),

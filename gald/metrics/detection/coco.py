@@ -16,9 +16,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.errors import UserError
 from gald.metrics.detection.coco_eval import COUNTS, encode, evaluator, quiet, report
 from gald.metrics.detection.record import DetectionMetric
+from gald.support.errors import UserError
 
 KINDS = {"box": "bbox", "mask": "segm", "boundary": "boundary"}  # our word, the evaluator's
 
@@ -39,7 +39,7 @@ class CocoAP(DetectionMetric):
     neither as hits nor as false, and overlap is measured as the share of the detection that lies inside.
 
     Args:
-        num_classes, names: see :class:`gald.metrics.detection.record.DetectionMetric`.
+        num_classes, names: see `gald.metrics.detection.record.DetectionMetric`.
         masks: whether masks are measured as well; ``update`` then takes ``"masks"`` on both sides.
 
     Raises:
@@ -57,7 +57,7 @@ class CocoAP(DetectionMetric):
                 self.add_column(f"{side}_lengths", torch.int64)
 
     def update(self, prediction: Mapping[str, Tensor], target: Mapping[str, Any]) -> None:
-        """Add one picture, as :class:`DetectionMetric` says; ``"masks"`` is bool (P, H, W) and (N, H, W).
+        """Add one picture, as `DetectionMetric` says; ``"masks"`` is bool (P, H, W) and (N, H, W).
 
         Raises:
             UserError: as there; or masks are to be measured and there are none.

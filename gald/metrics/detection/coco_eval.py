@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
-from gald.errors import UserError
+from gald.support.errors import UserError
 
 SIZES = ("all", "small", "medium", "large")  # in the order of the evaluator
 COUNTS = (1, 10, 100)  # detections of a class in a picture that recall may use

@@ -21,6 +21,6 @@ def detection_columns(masks: bool) -> dict[str, str]:
 
 
 def detection_means(masks: bool) -> tuple[str, ...]:
-    """Return the keys of the means that stand under :func:`detection_columns`, in the same order."""
+    """Return the keys of the means that stand under `detection_columns`, in the same order."""
     keys = (key.removesuffix("/{}") for key in detection_columns(masks).values())
     return tuple("voc/map" if key == "voc/ap" else key for key in keys)

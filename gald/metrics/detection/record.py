@@ -15,8 +15,8 @@ from jaxtyping import Int64
 from torch import Tensor
 from torchmetrics import Metric
 
-from gald.errors import UserError
 from gald.metrics.detection.rows import Found, Truths
+from gald.support.errors import UserError
 
 
 class DetectionMetric(Metric):

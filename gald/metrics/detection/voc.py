@@ -25,9 +25,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from gald.errors import UserError
 from gald.metrics.detection.record import DetectionMetric
 from gald.metrics.detection.rows import Found, Truths
+from gald.support.errors import UserError
 
 NOTHING = -1
 
@@ -91,7 +91,7 @@ class VocAP(DetectionMetric):
     the rule of VOC 2007, in [0, 1]. A class without an object that counts is NaN; detections alone do not make it 0.
 
     Args:
-        num_classes, names: see :class:`gald.metrics.detection.record.DetectionMetric`.
+        num_classes, names: see `gald.metrics.detection.record.DetectionMetric`.
         iou: the overlap from which a detection meets an object.
     """
 

@@ -1,0 +1,1 @@
+"""Evidence about networks: comparing, studying, profiling, explaining. May import all but `cli`, `web` and `deploy`."""

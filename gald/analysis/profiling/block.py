@@ -1,0 +1,159 @@
+"""What a GALD block costs: parameters, multiplications, time and memory, forward and with backward."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gald.analysis.profiling.count import parameters_and_macs
+from gald.analysis.profiling.memory import Peak, cuda_peak, peaks_in_child, within_free_memory
+from gald.analysis.profiling.times import Times, Work, affordable, in_turns
+from gald.block.gald import GALD
+from gald.block.layers import conv_norm
+from gald.support.errors import UserError
+
+PLAIN = "3x3"  # in place of an aggregation's name: one 3x3 convolution with norm and ReLU, of the same width
+HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block (names as `gald.GALD` knows them) and the map it works on."""
+
+    ga: str
+    ld: str = "none"
+    order: str = "ga-ld"
+    reduce: int = 2
+    channels: int = 512
+    batch: int = 1
+    size: tuple[int, int] = (97, 97)
+    precision: str = "32-true"
+    device: str = "cpu"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the map: (B, C, H, W)."""
+        return (self.batch, self.channels, *self.size)
+
+
+def build(case: Case) -> nn.Module:
+    """The block of a case, on its device, with the weights that training starts from."""
+    torch.manual_seed(0)
+    return _built(case).to(case.device)
+
+
+def _built(case: Case) -> nn.Module:
+    if case.ga == PLAIN:
+        return conv_norm(case.channels, case.channels, 3)
+    return GALD(case.channels, ga=case.ga, ld=case.ld, order=case.order, reduce=case.reduce)
+
+
+def count(case: Case) -> tuple[int, int]:
+    """Parameters, and multiplications of a forward; `UserError` for a width that the block can't have."""
+    try:
+        return parameters_and_macs(lambda: _built(case), case.shape)
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise UserError(f"a map of {case.size[0]}x{case.size[1]} has too many positions to count") from None
+
+
+# ---- two kinds of work on one input; a device that works on its own is waited for
+
+
+class Inputs:
+    """The map that all cases of one shape work on, and the gradients that come back to them."""
+
+    def __init__(self, case: Case) -> None:
+        self.shape, self.device = case.shape, case.device
+        self.x = torch.randn(*case.shape, device=case.device, requires_grad=True)
+        self.gradients: dict[int, Tensor] = {}
+
+    def gradient(self, channels: int) -> Tensor:
+        """Of an output with so many channels: what stands side by side has twice as many."""
+        if channels not in self.gradients:
+            self.gradients[channels] = torch.randn(self.shape[0], channels, *self.shape[2:], device=self.device)
+        return self.gradients[channels]
+
+
+def forward(case: Case, block: nn.Module, inputs: Inputs) -> Work:
+    """A forward in evaluation."""
+    block.eval()
+
+    def work() -> None:
+        with torch.no_grad(), _autocast(case):
+            block(inputs.x)
+        _wait(case)
+
+    return work
+
+
+def forward_backward(case: Case, block: nn.Module, inputs: Inputs) -> Work:
+    """A forward in training, and the gradients of the input and of every parameter."""
+    block.train()
+    wanted = [inputs.x, *block.parameters()]
+    gradient = inputs.gradient(getattr(block, "out_channels", case.channels))
+
+    def work() -> None:
+        with _autocast(case):
+            y: Tensor = block(inputs.x)
+        torch.autograd.grad(y, wanted, gradient.to(y.dtype))
+        _wait(case)
+
+    return work
+
+
+KINDS: dict[str, Callable[[Case, nn.Module, Inputs], Work]] = {
+    "forward": forward,
+    "forward_backward": forward_backward,  # needs more than the one before
+}
+
+
+def work_of(kind: str, case: Case) -> Work:
+    """A piece of work with a block and an input of its own."""
+    return KINDS[kind](case, build(case), Inputs(case))
+
+
+def _autocast(case: Case) -> AbstractContextManager[None]:
+    half = HALVES.get(case.precision)
+    return nullcontext() if half is None else torch.autocast(torch.device(case.device).type, half)
+
+
+def _wait(case: Case) -> None:
+    if case.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    elif case.device.startswith("mps"):
+        torch.mps.synchronize()
+
+
+# ---- measured
+
+
+def seconds(kind: str, cases: Sequence[Case], budget: float, repetitions: int | None) -> list[Times]:
+    """Time cases of one shape in turns, ``repetitions`` times, or as often as fits into ``budget`` seconds.
+
+    Raises `gald.analysis.profiling.memory.ScarceError` where all of them together don't fit into memory.
+    """
+    with within_free_memory(torch.device(cases[0].device)):
+        inputs = Inputs(cases[0])
+        works = {str(place): KINDS[kind](case, build(case), inputs) for place, case in enumerate(cases)}
+        fitting = affordable(works.values(), budget)  # warms up, too
+        return list(in_turns(works, repetitions or fitting).values())
+
+
+def peaks(case: Case) -> dict[str, Peak]:
+    """Memory of one call of each kind: activations, and gradients if it makes any; weights and input come before."""
+    device = torch.device(case.device)
+    if device.type == "cuda":
+        return {kind: cuda_peak(lambda kind=kind: work_of(kind, case), device) for kind in KINDS}  # type: ignore[misc]
+    if device.type != "cpu":
+        return dict.fromkeys(KINDS, Peak())
+    told = {"threads": torch.get_num_threads(), "case": asdict(case)}
+    # -P: a folder named gald where the user stands is not taken for this one
+    return peaks_in_child([sys.executable, "-P", "-m", "gald.analysis.profiling.child", json.dumps(told)], KINDS)

@@ -1,0 +1,24 @@
+"""``python -P -m gald.analysis.profiling.child CASE`` (JSON): a fresh process that measures the memory of a block."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+
+import torch
+
+from gald.analysis.profiling.block import KINDS, Case, work_of
+from gald.analysis.profiling.memory import tell_peaks
+
+
+def main(text: str) -> None:
+    """Measure in this process what `gald.analysis.profiling.block.peaks` asks for."""
+    told = json.loads(text)
+    torch.set_num_threads(told["threads"])
+    case = Case(**{**told["case"], "size": tuple(told["case"]["size"])})
+    tell_peaks({kind: partial(work_of, kind, case) for kind in KINDS})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,65 @@
+"""What numbers were measured on, and the CSV that they are written to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from gald.support.files import write_whole
+
+Value = str | int | float | None
+
+
+def facts(device: torch.device) -> dict[str, str | int]:
+    """What numbers were measured on; it stands in every line of a CSV."""
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg()) if hasattr(os, "getloadavg") else ""
+    return {
+        "device": device_name(device),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "load_before": load,
+        "instructions": torch.backends.cpu.get_cpu_capability() + _half_instructions(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_allow_tf32": str(torch.backends.cudnn.allow_tf32),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The maker's name of a GPU or of the processor, or the best that the system knows."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if device.type == "cpu" and cpuinfo.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def _half_instructions() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
+    return "".join(f" {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Value]]) -> None:
+    """Write a table whole or not at all; numbers with six digits, what a row doesn't have is left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: short(value) for name, value in row.items()} for row in rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def short(value: Value, digits: int = 6) -> str:
+    """A number with so many digits; nothing for None."""
+    return "" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,145 @@
+"""What a study's folder was begun with, so that nothing else is added to it, and what is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gald.analysis.study.study import Study
+from gald.config.settings import RunConfig, SegmentationConfig, from_json, to_json
+from gald.data.segmentation import SegmentationDataset
+from gald.engine.run_folder import changed
+from gald.support.errors import UserError
+from gald.support.files import write_whole
+
+NAME, START = "study", "backbone begins with"  # keys of plan.json
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of one row and seed, ``OUT/ROW/SEED``, which is a run's folder and more."""
+
+    row: str
+    seed: int
+    folder: Path
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    @property
+    def beginning(self) -> Path:
+        """The weights it begins from; deleted when it is trained."""
+        return self.folder / "begin.safetensors"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to go on from."""
+        return self.last.is_file()
+
+    def numbers(self, split: str) -> Path:
+        """JSON of one split: the scores, and what the row costs."""
+        return self.folder / f"{split}.json"
+
+    def counts(self, split: str) -> Path:
+        """The counts of each picture that the scores come from."""
+        return self.folder / f"{split}-counts.safetensors"
+
+    def finished(self, splits: tuple[str, ...]) -> bool:
+        """Whether it is trained and measured."""
+        return all(self.numbers(split).is_file() for split in splits)
+
+
+def place(out: Path, row: str, seed: int) -> Place:
+    """Where a row and seed lie."""
+    return Place(row, seed, out / row / str(seed))
+
+
+def seeds_there(out: Path, study: Study, asked: Sequence[int]) -> tuple[int, ...]:
+    """The seeds to report: those of the study, those asked for, and those of earlier calls."""
+    found = {int(path.name) for row in study.rows for path in (out / row).glob("*") if path.name.isdecimal()}
+    return tuple(sorted({*study.seeds, *asked, *found}))
+
+
+def keep_plan(out: Path, name: str, study: Study, splits: Mapping[str, SegmentationDataset]) -> None:
+    """Write plan.json, or hold the study against the one that is there.
+
+    Raises:
+        UserError: the folder holds another study, or one of other settings, first weights or pictures.
+    """
+    plan = out / "plan.json"
+    now = _plan(name, study, splits)
+    if plan.is_file():
+        different = _different(_read(plan), now, study, plan)
+        if different:
+            raise UserError(
+                f"{out} holds a study by another protocol ({'; '.join(different[:3])}); go on with that, or choose "
+                "another --out"
+            )
+    write_whole(plan, json.dumps(now, indent=2).encode())
+
+
+def _plan(name: str, study: Study, splits: Mapping[str, SegmentationDataset]) -> dict[str, Any]:
+    return {
+        NAME: name,
+        START: _start(study.rows[study.reference]),
+        "pictures": {split: _pictures(pairs) for split, pairs in splits.items()},
+        "rows": {row: json.loads(to_json(settings)) for row, settings in study.rows.items()},
+    }
+
+
+def _different(before: dict[str, Any], now: dict[str, Any], study: Study, plan: Path) -> list[str]:
+    """In what the study is not the one of the plan. New rows may come behind the old ones.
+
+    (Only there: what a row begins with hangs on the rows before it.)
+    """
+    found = [f"{key} was {before.get(key)}, is {now[key]}" for key in (NAME, START) if before.get(key) != now[key]]
+    pictures = before.get("pictures", {})
+    found += [
+        f"the pictures of {split} are others" for split, each in now["pictures"].items() if pictures.get(split) != each
+    ]
+    rows = before.get("rows", {})
+    if list(rows) != list(study.rows)[: len(rows)]:
+        return [*found, f"the rows were {', '.join(rows)}"]
+    for row, content in rows.items():
+        found += [
+            f"{row}: {line}" for line in _changed(from_json(json.dumps(content), f"{plan}, row {row}"), study.rows[row])
+        ]
+    return found
+
+
+def _changed(was: RunConfig, now: SegmentationConfig) -> list[str]:
+    """More than a run may change when it is resumed: how often it is validated decides which checkpoint is chosen."""
+    often = [f"val_every was {was.val_every}, is {now.val_every}"] if was.val_every != now.val_every else []
+    return [*changed(was, now), *often]
+
+
+def _start(row: SegmentationConfig) -> str:
+    if row.model.weights is not None:
+        return f"a file of SHA-256 {hashlib.sha256(row.model.weights.read_bytes()).hexdigest()[:16]}"
+    return "timm's weights" if row.model.pretrained else "random weights"
+
+
+def _pictures(pairs: SegmentationDataset) -> str:
+    """How many there are, and a hash of their names and of the first one with its labels (all would take minutes)."""
+    content = hashlib.sha256("\n".join(pairs.name(i) for i in range(len(pairs))).encode())
+    content.update(pairs.image(0).numpy().tobytes() + pairs.mask(0).numpy().tobytes())
+    return f"{len(pairs)}, {content.hexdigest()[:16]}"
+
+
+def _read(plan: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(plan.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"can't read {plan} ({error}); choose another --out") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{plan} is not the plan of a study; choose another --out")
+    return content

@@ -1,0 +1,91 @@
+"""One row and seed of a study: trained by the one engine, then measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from gald.analysis.profiling.count import parameters_and_macs
+from gald.analysis.study.counting import Stopped, count, numbers, save_counts
+from gald.analysis.study.plan import Place
+from gald.analysis.study.study import Study
+from gald.config.settings import SegmentationConfig
+from gald.data.segmentation import SegmentationDataset
+from gald.engine import checkpoint
+from gald.engine.tasks import segmentation as segment
+from gald.engine.train import fit_here, processes
+from gald.support.device import create_fabric, describe_device
+from gald.support.files import write_whole
+
+
+def do(
+    each: Place,
+    study: Study,
+    splits: Mapping[str, SegmentationDataset],
+    weights: Mapping[str, Tensor] | None,
+    stop: Callable[[], bool],
+) -> str:
+    """Train a row and measure it; ``""`` when that is done, else in words where it was stopped.
+
+    It begins from ``weights``, or goes on from its last.pt where there are none.
+    """
+    row, began = replace(study.rows[each.row], seed=each.seed, init=each.beginning), time.monotonic()
+    steps = row.steps - (0 if weights is not None else checkpoint.load(each.last).step)
+    if weights is not None:
+        labels = next(iter(splits.values())).labels
+        checkpoint.save(each.beginning, checkpoint.Checkpoint(row, labels, 0, -math.inf, dict(weights)))
+    try:
+        ended = fit_here(segment, row, each.folder, processes(row), stop, resume=weights is None)
+        if ended.step < ended.steps:
+            return f"at step {ended.step} of {ended.steps}"
+        each.beginning.unlink(missing_ok=True)
+        _measure(each, row, splits, stop, lambda: (time.monotonic() - began) / steps if steps else None)
+    except Stopped:
+        return "while it was measured"
+    except RuntimeError:  # SIGTERM to the whole group ends the loading processes of an evaluation too
+        if stop():
+            return "while it was measured"
+        raise
+    return ""
+
+
+def _measure(
+    each: Place,
+    row: SegmentationConfig,
+    splits: Mapping[str, SegmentationDataset],
+    stop: Callable[[], bool],
+    pace: Callable[[], float | None],
+) -> None:
+    """Count what its best checkpoint gets right on every split, in float32 whatever it was trained in."""
+    fabric = create_fabric(row.accelerator)
+    content = checkpoint.load(each.best)
+    network = segment.restored(content, each.best)
+    counts = {
+        split: count(network, pairs, fabric, stop, workers=row.data.workers, what=split)
+        for split, pairs in splits.items()
+    }
+    about = {"row": each.row, "seed": each.seed, "step": content.step, **_cost(row, next(iter(splits.values())))}
+    for split, pairs in splits.items():
+        save_counts(each.counts(split), counts[split])
+        scores = numbers(counts[split], [label.name for label in pairs.labels], None).scores
+        finite = {key: value if math.isfinite(value) else None for key, value in scores.items()}
+        numbers_of = {"split": split, "pictures": len(pairs), **about, "seconds_per_step": pace(), **_where(fabric)}
+        write_whole(each.numbers(split), json.dumps({**numbers_of, "scores": finite}, indent=2).encode())
+
+
+def _where(fabric: Fabric) -> dict[str, str]:
+    return {"machine": describe_device(fabric.device)}
+
+
+def _cost(row: SegmentationConfig, pairs: SegmentationDataset) -> dict[str, int]:
+    """Parameters and multiplications of the network that is used: without the head that only training has."""
+    bare = replace(row.model, aux=False, pretrained=False, weights=None)
+    shape = (1, *pairs.image(0).shape)
+    parameters, macs = parameters_and_macs(lambda: segment.model(bare, len(pairs.labels)), shape)
+    return {"parameters": parameters, "macs": macs}

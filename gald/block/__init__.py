@@ -1,0 +1,1 @@
+"""The block: global aggregation, then local distribution. May import `config` and `support`."""

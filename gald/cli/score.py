@@ -1,0 +1,91 @@
+"""``gald score DATASET PREDICTIONS``: score a folder of predictions, whatever network or tool made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def score(
+    data: Annotated[Positional[str], arg(metavar="DATA")],
+    predictions: Annotated[Positional[Path], arg(metavar="PREDICTIONS")],
+    root: Path | None = None,
+    split: str = "val",
+    out: Path | None = None,
+) -> None:
+    """Score predictions in the data set's own ids, as gald predict and most tools write them: PNG, one a picture.
+
+    Cityscapes: IoU and iIoU of classes and categories, equal to the official script's. Others: the numbers of gald
+    evaluate. Files are found by name, NAME.png or NAME_*.png, anywhere in the folder.
+
+    Args:
+        data: ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
+            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012.
+        predictions: the folder of label maps.
+        root: the data set's folder.
+        split: which part of it.
+        out: where the numbers go as JSON; nowhere if left out.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from gald.data.registry import load
+    from gald.engine import scoring
+    from gald.engine.scoring import cityscapes
+    from gald.support.files import check_writable
+
+    if out is not None:
+        check_writable(out)
+    pairs = load(data, root, split)
+    title = f"{data} {split}, {len(pairs)} pictures"
+    if data == "cityscapes":
+        scores = cityscapes.of_pairs(predictions, pairs)
+        sheets = [official_table(scores, kind, title) for kind in cityscapes.KINDS]
+    else:
+        from gald.engine.tasks import segmentation as segment
+
+        scores = scoring.score(predictions, pairs)
+        sheet = segment.table(scores, pairs)
+        sheet.title = f"{title}; {sheet.title}"
+        sheets = [sheet]
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    for sheet in sheets:
+        console.print(sheet)
+    if out is not None:
+        write(scores, {"data": data, "split": split, "predictions": str(predictions), "pictures": len(pairs)}, out)
+        print(f"numbers: {out}")
+
+
+def official_table(scores: dict[str, float], kind: str, title: str) -> Table:
+    """IoU and iIoU of every class or category, the mean last, with the three decimals of the official script."""
+    from rich.table import Table
+
+    sheet = Table(kind, title=title)
+    for column in ("IoU", "iIoU"):
+        sheet.add_column(column, justify="right")
+    for key in [key for key in scores if key.startswith(f"iou_{kind}/")]:
+        sheet.add_row(key.partition("/")[2], decimals(scores[key]), decimals(scores[f"i{key}"]))
+    sheet.add_section()
+    sheet.add_row("mean", decimals(scores[f"iou_{kind}"]), decimals(scores[f"iiou_{kind}"]), style="bold")
+    return sheet
+
+
+def decimals(value: float) -> str:
+    """Three of them, or n/a."""
+    return "n/a" if value != value else f"{value:.3f}"
+
+
+def write(scores: dict[str, float], about: dict[str, str | int], out: Path) -> None:
+    """The numbers as JSON, null for what is not available."""
+    import json
+
+    from gald.support.files import write_whole
+
+    numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
+    write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())

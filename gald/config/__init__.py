@@ -1,0 +1,1 @@
+"""What a run is told: its settings, and the recipes that fill them. Standard library only; may import `support`."""

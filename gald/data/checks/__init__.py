@@ -1,0 +1,1 @@
+"""Looking at a data set before training on it: what spoils a training, and a sheet of pictures."""

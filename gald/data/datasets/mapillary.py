@@ -1,0 +1,159 @@
+"""Mapillary Vistas: 18000 training, 2000 validation, 5000 test pictures of many sizes, from all over the world.
+
+Neuhold et al., "The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes", ICCV 2017. Version 1.2 has
+65 scored classes, 2.0 has 116; names, colours and which are scored are read from the release's own config. Its own
+licence (research): never part of this package.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gald.data.datasets import cityscapes
+from gald.data.readers.layout import unpacked
+from gald.data.readers.release import complete, files, unlabelled
+from gald.data.segmentation import Label, Pair, SegmentationDataset
+from gald.images.io import Color, label_values, open_picture
+from gald.support.errors import UserError, lookup
+
+HOW = "extract the archive of the release again, from https://www.mapillary.com/dataset/vistas (after registering)"
+FOLDERS = {"train": "training", "val": "validation", "test": "testing"}  # the last has pictures only
+# Version -> where labels and config may lie: the release of 2.0 holds both versions, the older one only its own.
+LAYOUTS = {
+    "1.2": (("v1.2/labels", "config_v1.2.json"), ("labels", "config_v1.2.json"), ("labels", "config.json")),
+    "2.0": (("v2.0/labels", "config_v2.0.json"),),
+}
+# The 25 classes of 1.2 that are Cityscapes classes, as domain generalisation counts them (Choi et al., "RobustNet",
+# CVPR 2021, arXiv 2103.15597); the rest is ignored. Others also take crosswalks and parking for road.
+TO_CITYSCAPES = {
+    "construction--flat--road": "road",
+    "marking--general": "road",
+    "object--manhole": "road",
+    "construction--flat--sidewalk": "sidewalk",
+    "construction--barrier--curb": "sidewalk",
+    "construction--structure--building": "building",
+    "construction--barrier--wall": "wall",
+    "construction--barrier--fence": "fence",
+    "object--support--pole": "pole",
+    "object--support--utility-pole": "pole",
+    "object--traffic-light": "traffic light",
+    "object--traffic-sign--front": "traffic sign",
+    "nature--vegetation": "vegetation",
+    "nature--terrain": "terrain",
+    "nature--sky": "sky",
+    "human--person": "person",
+    "human--rider--bicyclist": "rider",
+    "human--rider--motorcyclist": "rider",
+    "human--rider--other-rider": "rider",
+    "object--vehicle--car": "car",
+    "object--vehicle--truck": "truck",
+    "object--vehicle--bus": "bus",
+    "object--vehicle--on-rails": "train",
+    "object--vehicle--motorcycle": "motorcycle",
+    "object--vehicle--bicycle": "bicycle",
+}
+
+
+class Entry(NamedTuple):
+    """A label of the config; its id is its place there."""
+
+    name: str
+    readable: str
+    color: Color
+    scored: bool
+
+
+def mapillary(root: Path, split: str) -> SegmentationDataset:
+    """Version 1.2, 65 classes: ``training/images``, ``training/v1.2/labels`` (or ``training/labels``), the config."""
+    return _all_classes(root, split, "1.2")
+
+
+def mapillary_v2(root: Path, split: str) -> SegmentationDataset:
+    """Version 2.0, 116 classes: ``training/images``, ``training/v2.0/labels``, ``config_v2.0.json``."""
+    return _all_classes(root, split, "2.0")
+
+
+def mapillary19(root: Path, split: str) -> SegmentationDataset:
+    """Version 1.2 in Cityscapes' 19 classes and label ids, to train on before or beside Cityscapes."""
+    entries, folder = _open(root, split, "1.2")
+    ids = {label.name: label.id for label in cityscapes.LABELS}
+    table = torch.arange(256, dtype=torch.uint8)  # what the config does not list stays, and is refused as no class
+    table[: len(entries)] = torch.tensor([ids.get(TO_CITYSCAPES.get(each.name, ""), 0) for each in entries])
+    return _pairs(root, split, folder, cityscapes.LABELS, (0,), table)
+
+
+def _all_classes(root: Path, split: str, version: str) -> SegmentationDataset:
+    entries, folder = _open(root, split, version)
+    labels = tuple(Label(each.readable, each.color, i) for i, each in enumerate(entries) if each.scored)
+    # the last comes first: "Unlabeled", which stands for everything that is ignored when ids are written
+    ignored = tuple(i for i, each in reversed([*enumerate(entries)]) if not each.scored)
+    return _pairs(root, split, folder, labels, ignored, torch.arange(256, dtype=torch.uint8))
+
+
+def _pairs(
+    root: Path, split: str, folder: str, labels: tuple[Label, ...], ignored: tuple[int, ...], table: Tensor
+) -> SegmentationDataset:
+    part = root / FOLDERS[split]
+    images = {path.stem: path for path in files(part / "images", "*.jpg")}
+    if split == "test":
+        return unlabelled(images, labels, ignored, lambda _: HOW)
+    names = sorted(images.keys() | {path.stem for path in files(part / folder, "*.png")})
+    wanted = [Pair(name, part / "images" / f"{name}.jpg", part / folder / f"{name}.png") for name in names]
+    return complete(
+        wanted, lambda pairs: SegmentationDataset(pairs, labels, ignored, partial(_read, table=table)), lambda _: HOW
+    )
+
+
+def _open(root: Path, split: str, version: str) -> tuple[list[Entry], str]:
+    """The config's labels, and the folder of the label maps below the split's."""
+    part = lookup(FOLDERS, split, "split")
+    root = unpacked(root)
+    if not files(root / part / "images", "*.jpg"):
+        raise UserError(f"{root} holds no pictures {part}/images/*.jpg: {HOW}")
+    layouts = [each for each in LAYOUTS[version] if split == "test" or (root / part / each[0]).is_dir()]
+    if not layouts:
+        expected = " or ".join(dict.fromkeys(f"{part}/{folder}" for folder, _ in LAYOUTS[version]))
+        raise UserError(f"{root} holds no labels of version {version} ({expected}): {HOW}")
+    found = next(((root / config, folder) for folder, config in layouts if (root / config).is_file()), None)
+    if found is None:
+        expected = " or ".join(config for _, config in layouts)
+        raise UserError(f"{root} holds no {expected}, which names the classes: {HOW}")
+    return _entries(found[0]), found[1]
+
+
+def _entries(config: Path) -> list[Entry]:
+    try:
+        return [
+            Entry(each["name"], each["readable"], _color(*each["color"]), bool(each["evaluate"]))
+            for each in json.loads(config.read_text())["labels"]
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(f"{config} is not the config of a Vistas release ({what}): {HOW}") from None
+
+
+def _color(red: int, green: int, blue: int) -> Color:
+    return red, green, blue
+
+
+def _read(path: Path, table: UInt8[Tensor, " 256"]) -> UInt8[Tensor, "h w"]:
+    """The label map's values through ``table``; what lies in the folders beside ``labels`` is named."""
+    picture = open_picture(path)
+    if picture.mode not in ("1", "L", "P"):
+        raise UserError(
+            f"label {path} is no map of classes (mode {picture.mode}): the release's instances/ have 16 bits "
+            f"(class * 256 + number) and its panoptic/ are RGB; put the file from labels/ there"
+        )
+    return table[label_values(picture, path).long()]
+
+
+def splits(root: Path) -> list[str]:
+    """The splits whose pictures lie in ``root``."""
+    return [name for name, part in FOLDERS.items() if (root / part / "images").is_dir()]

@@ -1,0 +1,103 @@
+"""Pascal VOC 2012 segmentation: 20 classes and background; 1464 train, 1449 val, 10582 trainaug pictures.
+
+Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", IJCV 2015. The augmented list adds the
+labels of Hariharan et al., "Semantic Contours from Inverse Detectors", ICCV 2011 (SBD). The photos are flickr's, under
+flickr's terms: never part of this package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gald.data.readers.layout import unpacked
+from gald.data.readers.release import complete, unlabelled
+from gald.data.segmentation import IGNORE, Label, Pair, SegmentationDataset
+from gald.support.errors import UserError, lookup
+
+PAGE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
+SBD_PAGE = "http://home.bharathh.info/pubs/codes/SBD/download.html"
+FOLDERS = ("VOCdevkit/VOC2012", "VOC2012")  # where the archives unpack to
+PLAIN, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
+SPLITS = {  # lists below ImageSets, the first that exists; folder of the label maps
+    "train": (("Segmentation/train.txt",), PLAIN),
+    "val": (("Segmentation/val.txt",), PLAIN),
+    "trainval": (("Segmentation/trainval.txt",), PLAIN),
+    "trainaug": (
+        ("Segmentation/trainaug.txt", "Segmentation/train_aug.txt", "SegmentationAug/train_aug.txt"),
+        AUGMENTED,
+    ),
+    "test": (("Segmentation/test.txt",), ""),  # pictures only: the labels stay at the server
+}
+LABELS = (
+    Label("background", (0, 0, 0), 0),
+    Label("aeroplane", (128, 0, 0), 1),
+    Label("bicycle", (0, 128, 0), 2),
+    Label("bird", (128, 128, 0), 3),
+    Label("boat", (0, 0, 128), 4),
+    Label("bottle", (128, 0, 128), 5),
+    Label("bus", (0, 128, 128), 6),
+    Label("car", (128, 128, 128), 7),
+    Label("cat", (64, 0, 0), 8),
+    Label("chair", (192, 0, 0), 9),
+    Label("cow", (64, 128, 0), 10),
+    Label("diningtable", (192, 128, 0), 11),
+    Label("dog", (64, 0, 128), 12),
+    Label("horse", (192, 0, 128), 13),
+    Label("motorbike", (64, 128, 128), 14),
+    Label("person", (192, 128, 128), 15),
+    Label("pottedplant", (0, 64, 0), 16),
+    Label("sheep", (128, 64, 0), 17),
+    Label("sofa", (0, 192, 0), 18),
+    Label("train", (128, 192, 0), 19),
+    Label("tvmonitor", (0, 64, 128), 20),
+)
+
+
+def voc2012(root: Path, split: str) -> SegmentationDataset:
+    """Find a split in ``VOCdevkit/VOC2012``; ``root`` is that folder or one above it.
+
+    Lists lie in ``ImageSets/Segmentation``, pictures in ``JPEGImages``, label maps (palette, void is 255) in
+    ``SegmentationClass``; those of ``trainaug`` in ``SegmentationClassAug``.
+    """
+    _, masks = lookup(SPLITS, split, "split")
+    base = unpacked(root, *FOLDERS)
+    images = {name: base / "JPEGImages" / f"{name}.jpg" for name in _names(base, split)}
+    if not masks:
+        return unlabelled(images, LABELS, (IGNORE,), lambda path: _how(path, split))
+    wanted = [Pair(name, image, base / masks / f"{name}.png") for name, image in sorted(images.items())]
+    return complete(wanted, _pairs, lambda path: _how(path, split))
+
+
+def _pairs(pairs: list[Pair]) -> SegmentationDataset:
+    return SegmentationDataset(pairs, LABELS)
+
+
+def _list(base: Path, split: str) -> Path | None:
+    paths = [base / "ImageSets" / file for file in SPLITS[split][0]]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _names(base: Path, split: str) -> list[str]:
+    """Names in a list: one a line, or as in DeepLab's lists ``/JPEGImages/NAME.jpg /SegmentationClassAug/NAME.png``."""
+    file = _list(base, split)
+    if file is None:
+        expected = base / "ImageSets" / SPLITS[split][0][0]
+        raise UserError(f"{base} holds no {expected.relative_to(base)}: {_how(expected, split)}")
+    names = [Path(line.split()[0]).stem for line in file.read_text().splitlines() if line.strip()]
+    if not names:
+        raise UserError(f"{file} lists no pictures: {_how(file, split)}")
+    return names
+
+
+def _how(path: Path, split: str) -> str:
+    """How to get a file that a split wants."""
+    if split == "trainaug" and path.suffix != ".jpg":
+        return f"the augmented list and labels are made from SBD, {SBD_PAGE}; docs/data/voc2012.md says how"
+    archive = "the test data (VOC2012test.tar)" if split == "test" else "VOCtrainval_11-May-2012.tar"
+    return f"extract {archive} into the same folder, from {PAGE}"
+
+
+def splits(root: Path) -> list[str]:
+    """The splits whose list lies in ``root``, without trainval, the sum of two."""
+    base = unpacked(root, *FOLDERS) if root.is_dir() else root
+    return [name for name in SPLITS if name != "trainval" and _list(base, name) is not None]

@@ -1,0 +1,1 @@
+"""The formats in which annotations are stored, one a file."""

@@ -1,0 +1,137 @@
+"""Reading COCO's instances JSON (Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org).
+
+What ties the file together (ids, names, sizes) is checked when it is opened; each object when its picture is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from gald.data.segmentation import Label
+from gald.images.io import MAX_PIXELS, distinct_color
+from gald.support.errors import UserError
+
+Entry = dict[str, Any]
+
+
+class Packed:
+    """Lists of JSON objects, one a picture, kept as text in one array.
+
+    The 860 thousand annotations of COCO's train2017 take 2 GB as Python objects, and every loading process would copy
+    them page by page, because counting references writes to them.
+    """
+
+    def __init__(self, lists: Iterable[list[Entry]]) -> None:
+        texts = [json.dumps(each, separators=(",", ":")).encode() for each in lists]
+        self.ends = np.cumsum([0, *map(len, texts)])
+        self.text = np.frombuffer(b"".join(texts), np.uint8)
+
+    def __getitem__(self, index: int) -> list[Entry]:
+        entries: list[Entry] = json.loads(self.text[self.ends[index] : self.ends[index + 1]].tobytes())
+        return entries
+
+
+class Instances:
+    """The content of an instances JSON: ``images`` as listed, their ``objects``, and the ``labels`` in order of id."""
+
+    def __init__(self, file: Path) -> None:
+        content = _content(file)
+        self.file = file
+        self.labels = _labels(_list(content, "categories", file), file)
+        self.images = [_image(each, f"{file}: image {i}") for i, each in enumerate(_list(content, "images", file), 1)]
+        _once([image["id"] for image in self.images], f"{file}: the image id")
+        _once([name_of(image["file_name"]) for image in self.images], f"{file}: the picture")
+        objects = _list(content, "annotations", file)
+        self.has_masks = any(isinstance(each, dict) and each.get("segmentation") for each in objects)
+        self.objects = Packed(self._grouped(objects))
+
+    def _grouped(self, objects: list[Any]) -> Iterable[list[Entry]]:
+        of_image: dict[int, list[Entry]] = {image["id"]: [] for image in self.images}
+        for number, entry in enumerate(objects, 1):
+            place = f"{self.file}: annotation {number}"
+            for key in ("id", "image_id", "category_id"):
+                _whole(entry, key, place)
+            if entry["image_id"] not in of_image:
+                raise UserError(f"{place} is of the image {entry['image_id']}, which is not listed: add it to 'images'")
+            of_image[entry["image_id"]].append(entry)
+        _once([entry["id"] for entry in objects], f"{self.file}: the annotation id")
+        return of_image.values()
+
+
+def name_of(file_name: str) -> str:
+    """A picture's name: its path in the picture folder, without ending."""
+    path = PurePosixPath(file_name)
+    return str(path.with_suffix("") if path.name else path)
+
+
+def _content(file: Path) -> Entry:
+    try:
+        content = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{file} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{file} holds a {type(content).__name__}, not COCO's object of images, annotations, categories"
+        )
+    return content
+
+
+def _list(content: Entry, key: str, file: Path) -> list[Any]:
+    found = content.get(key)
+    if not isinstance(found, list):
+        raise UserError(f"{file} has no list {key!r}: it needs 'images', 'annotations' and 'categories'")
+    if not found and key != "annotations":
+        raise UserError(f"{file}: the list {key!r} is empty")
+    return found
+
+
+def _whole(entry: Any, key: str, place: str) -> int:
+    """A whole number that an entry must have."""
+    if not isinstance(entry, dict):
+        raise UserError(f"{place} is {entry!r}, not an object")
+    number = entry.get(key)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise UserError(
+            f"{place} has no {key!r}" if number is None else f"{place} has the {key!r} {number!r}, not a whole number"
+        )
+    if abs(number) >= 2**63:
+        raise UserError(f"{place} has the {key!r} {number}, too large for a number of 64 bits")
+    return number
+
+
+def _image(entry: Any, place: str) -> Entry:
+    _whole(entry, "id", place)
+    width, height = _whole(entry, "width", place), _whole(entry, "height", place)
+    if min(width, height) < 1 or width * height > MAX_PIXELS:  # masks are decoded at this size
+        raise UserError(f"{place} has the size {entry['width']}x{entry['height']}: write that of its picture")
+    name = entry.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{place} has no 'file_name'")
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise UserError(f"{place} has the file name {name!r}: write it as a path below the folder of the pictures")
+    return {key: entry[key] for key in ("id", "width", "height", "file_name")}
+
+
+def _labels(categories: Sequence[Any], file: Path) -> tuple[Label, ...]:
+    for number, each in enumerate(categories, 1):
+        _whole(each, "id", f"{file}: category {number}")
+        if not isinstance(each.get("name"), str) or not each["name"]:
+            raise UserError(f"{file}: category {number} has no 'name'")
+    _once([each["id"] for each in categories], f"{file}: the category id")
+    _once([each["name"] for each in categories], f"{file}: the category")
+    ordered = sorted(categories, key=lambda each: int(each["id"]))
+    return tuple(Label(each["name"], distinct_color(i), each["id"]) for i, each in enumerate(ordered))
+
+
+def _once(values: Sequence[int | str], what: str) -> None:
+    value, times = Counter(values).most_common(1)[0] if values else ("", 1)
+    if times > 1:
+        raise UserError(f"{what} {value} occurs {times} times: keep one")

@@ -1,0 +1,1 @@
+"""Augmentation, from torchvision.transforms.v2."""

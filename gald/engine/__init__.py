@@ -1,0 +1,1 @@
+"""Running networks: training, evaluation, inference, the files they leave. May import `models`, `data` and below."""

@@ -1,0 +1,140 @@
+"""COCO-Stuff, the stuff segmentation challenge: a JSON list with a mask for each class of each picture, zipped.
+
+From the official tools (github.com/nightrome/cocostuffapi): entries ``{"image_id", "category_id", "segmentation":
+{"size": [height, width], "counts": run lengths}}``; ids 92 (banner) to 182 (wood) are stuff, and 183, "other", stands
+for every thing. Any other id stops the evaluation, and so do a picture without an entry and a pixel in two masks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import numpy as np
+
+from gald.data.datasets.coco_stuff import LABELS164K, coco_stuff164k
+from gald.data.readers.layout import part, unpacked
+from gald.data.readers.release import unlabelled
+from gald.data.segmentation import IGNORE, Label, SegmentationDataset
+from gald.engine.submission.flat_zip import AGAIN, check_names, member, opened
+from gald.engine.submission.server import Map, Server, Watch
+from gald.engine.submission.work import fault
+from gald.images.io import read_label
+from gald.support.errors import UserError
+
+FIRST, OTHER = 92, 183
+LIST = "image_info_test-dev2017.json"
+SOURCE = "get test2017.zip and image_info_test2017.zip from https://cocodataset.org/#download and unpack them there"
+
+
+def pairs(root: Path, split: str) -> SegmentationDataset:
+    """``val``, as for training, or ``test-dev``: the pictures of ``test2017`` that annotations/LIST names."""
+    codec()
+    if split == "val":
+        return coco_stuff164k(root, "val")
+    base = unpacked(root, "dataset")
+    names = listed(part(base, [f"annotations/{LIST}", LIST], SOURCE))
+    folder = part(base, ["images/test2017", "test2017"], SOURCE)
+    return unlabelled({Path(name).stem: folder / name for name in names}, LABELS164K, (IGNORE,), lambda _: SOURCE)
+
+
+def listed(file: Path) -> list[str]:
+    """The names of the pictures in an ``image_info`` file."""
+    try:
+        return [str(each["file_name"]) for each in json.loads(file.read_text())["images"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is no list of COCO's pictures ({type(error).__name__}: {error}); {SOURCE}") from None
+
+
+def codec() -> ModuleType:
+    """The library's run lengths."""
+    try:
+        return import_module("faster_coco_eval.core.mask")
+    except ImportError:
+        raise UserError("COCO's masks need faster-coco-eval: pip install 'gald[detection]'") from None
+
+
+def classes(labels: Sequence[Label]) -> tuple[Label, ...]:
+    """COCO's number is the map's id plus one; things become "other"."""
+    other = Label("other (any thing)", (0, 0, 0), OTHER)
+    return tuple(other if each.id + 1 < FIRST else Label(each.name, each.color, each.id + 1) for each in labels)
+
+
+def entries(each: Map) -> list[dict[str, Any]]:
+    """A picture's masks, one for each class that is present."""
+    values = read_label(each.file).numpy()
+    present = np.unique(values)
+    masks = np.asfortranarray(values[:, :, None] == present).astype(np.uint8, order="F")
+    codes = zip(present.tolist(), codec().encode(masks), strict=True)
+    return [
+        {
+            "image_id": int(each.name),
+            "category_id": category,
+            "segmentation": {"size": list(each.size), "counts": code["counts"].decode("ascii")},
+        }
+        for category, code in codes
+    ]
+
+
+def file_name(split: str) -> str:
+    """As COCO's servers call results: kind, split, method."""
+    return f"stuff_{split}2017_gald_results.json"
+
+
+def pack(maps: Sequence[Map], split: str, watch: Watch) -> bytes:
+    """The archive with the one JSON file, written picture by picture."""
+    content = BytesIO()
+    information = member(file_name(split))
+    information.compress_type = ZIP_DEFLATED
+    with ZipFile(content, "w") as archive, archive.open(information, "w", force_zip64=True) as file:
+        before = b"["
+        for each in watch(maps, "pack"):
+            for entry in entries(each):
+                file.write(before + json.dumps(entry).encode())
+                before = b",\n"
+        file.write(b"]")
+    return content.getvalue()
+
+
+def check(archive: Path, maps: Sequence[Map], split: str, allowed: frozenset[int], watch: Watch) -> set[int]:
+    """Every picture's masks, read back, are its label map: no pixel twice, none left out, only the server's ids."""
+    with opened(archive) as content:
+        check_names(archive, content.namelist(), [file_name(split)])
+        found: dict[int, list[dict[str, Any]]] = {}
+        for entry in json.loads(content.read(file_name(split))):
+            found.setdefault(entry["image_id"], []).append(entry)
+    check_names(archive, [*map(str, found)], [str(int(each.name)) for each in maps])
+    seen: set[int] = set()
+    for each in watch(maps, "check"):
+        masks = found[int(each.name)]
+        wrong = fault(each.file, each.size, allowed)
+        if wrong or not same(masks, each):
+            raise UserError(f"{archive}: {wrong or f'the masks of picture {each.name} are not {each.file}'}; {AGAIN}")
+        seen |= {entry["category_id"] for entry in masks}
+    return seen
+
+
+def same(masks: Sequence[dict[str, Any]], each: Map) -> bool:
+    """Whether masks give a label map back, each pixel once."""
+    if any(entry["segmentation"]["size"] != list(each.size) for entry in masks):
+        return False
+    codes = [{**entry["segmentation"], "counts": entry["segmentation"]["counts"].encode()} for entry in masks]
+    layers = codec().decode(codes).astype(np.int64)
+    values = (layers * [entry["category_id"] for entry in masks]).sum(2)
+    return bool((layers.sum(2) == 1).all() and (values == read_label(each.file).numpy()).all())
+
+
+SERVER = Server(
+    splits=("test-dev", "val"),
+    pairs=pairs,
+    classes=classes,
+    pack=pack,
+    check=check,
+    page="https://cocodataset.org/#upload",
+)

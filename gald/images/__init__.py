@@ -1,0 +1,1 @@
+"""Pictures: reading, writing and drawing them. May import `support`."""

@@ -1,0 +1,76 @@
+"""The strengths of a map's positions, painted over the picture that it was made of, and a mark around one place."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from gald.images.figure import heat
+
+DENSITY = 0.85  # of the colour, everywhere the same, so that it can be read off the scale
+GREY = 60.0  # the mean that the picture below has, in grey
+CONTRAST = 0.35
+
+
+def levels(
+    strength: Float[Tensor, "h w"], place: tuple[int, int], floor: float
+) -> tuple[Float[Tensor, "h w"], Float[Tensor, ""]]:
+    """Logarithmic, 1 at the largest strength elsewhere than at ``place``, 0 at ``floor`` times that; and that largest.
+
+    What is weaker is below 0; so is the place itself, which is often a hundred times stronger than all the others.
+    """
+    others = strength.clone()
+    others[place] = 0
+    largest = others.max()
+    level = 1 - (others / largest.clamp(min=1e-30)).clamp(min=1e-30).log10() / math.log10(floor)
+    return level, largest
+
+
+def painted(
+    picture: UInt8[Tensor, "3 i j"], level: Float[Tensor, "h w"], place: tuple[int, int], cell: float
+) -> UInt8[Tensor, "3 i j"]:
+    """The picture dark and grey, over it the colour of each level from 0 to 1, and ``place`` white.
+
+    ``cell`` is how many pixels of the picture a position is wide.
+    """
+    rows, columns = (((torch.arange(side) + 0.5) / cell).long() for side in picture.shape[1:])
+    rows, columns = rows.clamp(max=level.shape[0] - 1), columns.clamp(max=level.shape[1] - 1)
+    spread = level[rows][:, columns]
+    gray = picture.float().mean(0)
+    gray = (GREY + CONTRAST * (gray - gray.mean())).clamp(0, 255)
+    colored = torch.where(spread >= 0, covered(spread.clamp(min=0), gray).float(), gray)
+    own = (rows == place[0])[:, None] & (columns == place[1])
+    return torch.where(own, 255.0, colored).round().clamp(0, 255).to(torch.uint8)
+
+
+def covered(level: Float[Tensor, "h w"], gray: Float[Tensor, "h w"] | None = None) -> UInt8[Tensor, "3 h w"]:
+    """The colours of levels over a grey picture, or over its mean."""
+    below = torch.full_like(level, GREY) if gray is None else gray
+    return (below * (1 - DENSITY) + heat(level, 0.0, 1.0) * DENSITY).round().to(torch.uint8)
+
+
+def marked(picture: UInt8[Tensor, "3 i j"], place: tuple[int, int], cell: float) -> UInt8[Tensor, "3 i j"]:
+    """A white ring with four ticks outwards, edged black, that leaves the place and its eight neighbours to be seen."""
+    rows, columns = (torch.arange(side) + 0.5 for side in picture.shape[1:])
+    down, right = rows[:, None] - (place[0] + 0.5) * cell, columns - (place[1] + 0.5) * cell
+    distance, radius = (down**2 + right**2).sqrt(), max(8.0, 1.5 * 2**0.5 * cell + 2)
+    diagonal = (down.abs() - right.abs()).abs() / 2**0.5
+
+    def drawn(width: float) -> Tensor:
+        ring = (distance - radius).abs() < width
+        ticks = (diagonal < width) & (distance > radius) & (distance < radius + 5 + width)
+        return ring | ticks
+
+    edged = torch.where(drawn(2.1), torch.tensor(0, dtype=torch.uint8), picture)
+    return torch.where(drawn(1.0), torch.tensor(255, dtype=torch.uint8), edged)
+
+
+def resized(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 i j"]:
+    """By area where it shrinks; at least one pixel a side."""
+    size = tuple(max(1, round(side * factor)) for side in image.shape[1:])
+    small = F.interpolate(image[None].float(), size, mode="bilinear", antialias=factor < 1, align_corners=False)[0]
+    return small.round().clamp(0, 255).to(torch.uint8)

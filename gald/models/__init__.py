@@ -1,0 +1,1 @@
+"""Networks around the block. May import `block` and below."""

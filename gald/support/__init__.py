@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, progress, processes, devices, tables. Imports nothing of ours."""

@@ -1,0 +1,47 @@
+"""Which files are pictures; files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from gald.support.errors import UserError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")  # endings of what is read as a picture
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one step; on a full disk or a read-only folder what was there stays.
+
+    Written beside the target, flushed to the disk, renamed. Raises `UserError` with the path and the reason.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:  # Ctrl-C and a full memory leave nothing behind either
+        with suppress(OSError):  # the folder itself may be a file, or gone: the first error says so
+            temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
+        kept = "; the file that was there is untouched" if path.is_file() else ""
+        raise UserError(f"cannot write {path}: {error.strerror or error}{kept}") from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise `UserError` now where ``write_whole(path, ...)`` would after the work; makes the folder."""
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
