@@ -99,7 +99,8 @@ def test_the_sentence_of_an_error() -> None:
 
 
 def test_what_does_not_exist_is_said_before_torch_is_there(tmp_path: Path) -> None:
-    script = "import sys; from gald import cli\ntry: cli.main(sys.argv[1:])\nfinally: assert 'torch' not in sys.modules"
+    guard = "finally: assert 'torch' not in sys.modules"
+    script = f"import sys\nfrom gald.cli.main import main\ntry: main(sys.argv[1:])\n{guard}"
     missing = [f"{n}.png" for n in range(5)]
     words = [sys.executable, "-c", script, "predict", *missing]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100)
