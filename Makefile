@@ -1,14 +1,17 @@
 # The environment of the README and CONTRIBUTING; another one: make check PYTHON=python3
 PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 
-.PHONY: check lint test format bench
+.PHONY: check lint docs test format bench
 
-check: lint test  ## exactly what CI runs (.ci/run does it in a fresh environment)
+check: lint docs test  ## exactly what CI runs (.ci/run does it in a fresh environment)
 
 lint:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+docs:  ## the site, into site/
+	$(PYTHON) -m mkdocs build --strict
 
 test:
 	$(PYTHON) -m pytest

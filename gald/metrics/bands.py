@@ -32,7 +32,7 @@ class BandIoU(LabelMetric):
     truth, columns prediction, of the pixels in a band that are not in the one before; the last is the interior's.
 
     Args:
-        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
+        num_classes: K; `names` and `ignore_index` as for `gald.metrics.iou.LabelMetric`.
         bands: D growing widths in whole pixels, from 1.
     """
 

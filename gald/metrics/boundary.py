@@ -78,7 +78,7 @@ class BoundaryIoU(LabelMetric):
     ``compute()`` returns ``"boundary_iou"`` and ``"boundary_iou/NAME"`` in [0, 1], NaN for a class that never occurs.
 
     Args:
-        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
+        num_classes: K; `names` and `ignore_index` as for `gald.metrics.iou.LabelMetric`.
         share: d as a share of the diagonal.
     """
 
@@ -157,7 +157,7 @@ class BoundaryF(LabelMetric):
     class without any contour in truth and prediction.
 
     Args:
-        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
+        num_classes: K; `names` and `ignore_index` as for `gald.metrics.iou.LabelMetric`.
         tolerances: whole pixels, from 0. The time grows with their sum, whatever the maps hold.
     """
 

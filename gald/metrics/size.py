@@ -65,7 +65,7 @@ class SizeIoU(LabelMetric):
     NaN, and out of the mean, where a class has neither a true object nor a false pixel of that size.
 
     Args:
-        num_classes, names, ignore_index: see `gald.metrics.iou.LabelMetric`.
+        num_classes: K; `names` and `ignore_index` as for `gald.metrics.iou.LabelMetric`.
         limits: pixels from which an object is medium, and from which it is large; COCO's 32 x 32 and 96 x 96.
     """
 

@@ -36,7 +36,7 @@ class Segmenter(nn.Module):
     Args:
         backbone: a timm model name.
         num_classes: K.
-        ga, ld, order, reduce: as in `gald.GALD`; names or your own modules of ``channels`` channels.
+        ga: as in `gald.GALD`, as are ``ld``, ``order`` and ``reduce``: names, or modules of your own for ``channels``.
         channels: width of the squeezed feature F.
         output_stride: 8, 16 or 32: pixels of the picture per pixel of F.
         skip: give the head the backbone's stride-4 feature as well (DeepLabv3+'s decoder, Chen et al., ECCV 2018;

@@ -39,7 +39,7 @@ class CocoAP(DetectionMetric):
     neither as hits nor as false, and overlap is measured as the share of the detection that lies inside.
 
     Args:
-        num_classes, names: see `gald.metrics.detection.record.DetectionMetric`.
+        num_classes: K; `names` as for `gald.metrics.detection.record.DetectionMetric`.
         masks: whether masks are measured as well; ``update`` then takes ``"masks"`` on both sides.
 
     Raises:

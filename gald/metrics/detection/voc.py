@@ -91,7 +91,7 @@ class VocAP(DetectionMetric):
     the rule of VOC 2007, in [0, 1]. A class without an object that counts is NaN; detections alone do not make it 0.
 
     Args:
-        num_classes, names: see `gald.metrics.detection.record.DetectionMetric`.
+        num_classes: K; `names` as for `gald.metrics.detection.record.DetectionMetric`.
         iou: the overlap from which a detection meets an object.
     """
 
