@@ -18,12 +18,12 @@ from jaxtyping import Float64, Int64, Integer
 from torch import Tensor
 
 from gald.analysis.tally import values
+from gald.data.registry import DATASETS
 
 RESAMPLES, SEED = 2000, 0
 LEVEL = 0.95
 RUN = 10  # pictures of a sequence that are drawn together; CamVid has one a second
 FEWEST = 5  # blocks that an interval needs
-VIDEOS = ("camvid", "camvid32", "camvid_original11")  # names are SEQUENCE_FRAME, and neighbours look alike
 
 
 class Estimate(NamedTuple):
@@ -43,7 +43,7 @@ class Estimate(NamedTuple):
 
 def blocks(names: Sequence[str], data: str) -> Int64[Tensor, " n"]:
     """Number of the block that each picture is drawn with: its own, or that of about ten neighbours in a video."""
-    if data not in VIDEOS:
+    if data not in DATASETS or not DATASETS[data].video:
         return torch.arange(len(names))
     result, first = torch.empty(len(names), dtype=torch.int64), 0
     for sequence in dict.fromkeys(map(_sequence, names)):

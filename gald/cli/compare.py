@@ -146,7 +146,7 @@ def pairs_of(where: Where, split: str | None, given: Sequence[Given]) -> tuple[s
         raise UserError("two folders don't say what they are predictions of: give --data.name and --data.root")
     else:
         name, split = where.name, split or "val"
-        pairs = datasets.load(name, where.root, split)
+        pairs = datasets.load_segmentation(name, where.root, split)
     for content, path in contents:
         check_classes(content, pairs.labels, path)
     return name, split, pairs

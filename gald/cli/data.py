@@ -81,12 +81,11 @@ def _console() -> Console:
 
 def _look(name: str) -> ModuleType:
     """The module that surveys this kind of data set; the functions of both are called alike."""
-    from gald.data.checks import detection as object_survey
-    from gald.data.checks import segmentation as survey
-    from gald.data.registry import DATASETS, OBJECT_DATASETS
+    from gald.data.checks import detection, segmentation
+    from gald.data.registry import DATASETS
     from gald.support.errors import lookup
 
-    return lookup(dict.fromkeys(DATASETS, survey) | dict.fromkeys(OBJECT_DATASETS, object_survey), name, "data set")
+    return detection if lookup(DATASETS, name, "data set").kind == "detection" else segmentation
 
 
 def _surveys(
@@ -97,19 +96,19 @@ def _surveys(
 
     from gald.data.checks.segmentation import Problem
     from gald.data.detection import MissingError
-    from gald.data.registry import OBJECT_DATASETS, load, load_objects, object_splits, splits
+    from gald.data.registry import DATASETS
     from gald.data.segmentation import UnpairedError
     from gald.support.errors import UserError
     from gald.support.progress import track
 
-    boxes = name in OBJECT_DATASETS
+    info = DATASETS[name]
     surveys: list[Any] = []
     problems: dict[str, list[Problem]] = {}
     last: UserError | None = None
-    for each in [split] if split else (object_splits if boxes else splits)(name, root) or ["train"]:
+    for each in [split] if split else info.splits(root) or ["train"]:
         lonely: tuple[str, ...] = ()
         try:
-            content: Any = (load_objects if boxes else load)(name, root, each)
+            content: Any = info.load(root, each)
         except (UnpairedError, MissingError) as error:
             content, lonely = error.rest, error.lonely
         except UserError as error:

@@ -35,14 +35,14 @@ def score(
 
     from rich.console import Console
 
-    from gald.data.registry import load
+    from gald.data.registry import load_segmentation
     from gald.engine import scoring
     from gald.engine.scoring import cityscapes
     from gald.support.files import check_writable
 
     if out is not None:
         check_writable(out)
-    pairs = load(data, root, split)
+    pairs = load_segmentation(data, root, split)
     title = f"{data} {split}, {len(pairs)} pictures"
     if data == "cityscapes":
         scores = cityscapes.of_pairs(predictions, pairs)

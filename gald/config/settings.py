@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 from gald.support.errors import UserError, lookup
 
-DRAWN = ("synthetic", "shapes")  # data sets without files
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound="NetworkConfig")
 

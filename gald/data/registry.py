@@ -1,106 +1,106 @@
-"""Data sets: tables of functions ``(root, split) -> Pairs``, or ``-> Objects`` for boxes.
+"""Every data set by name: where its code lies, and what is known of it before anything is opened. Needs no torch.
 
-A new one is a file here and a line in each of two tables.
+A new data set is a file in `gald.data.datasets` and a line in `DATASETS`. The file holds a function ``(root, split)``
+that opens a split, named in the line, and ``splits(root)``, which names the splits that exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Literal
 
-from gald.config.settings import DRAWN
-from gald.data.datasets import ade20k as _ade20k
-from gald.data.datasets import camvid as _camvid
-from gald.data.datasets import camvid32 as _camvid32
-from gald.data.datasets import cityscapes as _cityscapes
-from gald.data.datasets import coco_boxes as _coco_boxes
-from gald.data.datasets import coco_stuff as _coco_stuff
-from gald.data.datasets import folder as _folder
-from gald.data.datasets import mapillary as _mapillary
-from gald.data.datasets import pascal_context as _pascal_context
-from gald.data.datasets import shapes as _shapes
-from gald.data.datasets import synthetic as _synthetic
-from gald.data.datasets import voc2012 as _voc2012
-from gald.data.datasets import voc_boxes as _voc_boxes
-from gald.data.detection import DetectionDataset
-from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import UserError, lookup
 
-DATASETS: dict[str, Callable[[Path, str], SegmentationDataset]] = {
-    "camvid": _camvid.camvid,
-    "camvid32": _camvid32.camvid32,
-    "camvid_original11": _camvid32.camvid_original11,
-    "ade20k": _ade20k.ade20k,
-    "pascal_context59": _pascal_context.pascal_context59,
-    "pascal_context60": _pascal_context.pascal_context60,
-    "coco_stuff164k": _coco_stuff.coco_stuff164k,
-    "coco_stuff10k": _coco_stuff.coco_stuff10k,
-    "cityscapes": _cityscapes.cityscapes,
-    "mapillary": _mapillary.mapillary,
-    "mapillary19": _mapillary.mapillary19,
-    "mapillary_v2": _mapillary.mapillary_v2,
-    "voc2012": _voc2012.voc2012,
-    "folder": _folder.folder,
-    "synthetic": _synthetic.synthetic,
-}
-SPLITS: dict[str, Callable[[Path], list[str]]] = {
-    "camvid": _camvid.splits,
-    "camvid32": _camvid32.splits,
-    "camvid_original11": _camvid32.splits,
-    "ade20k": _ade20k.splits,
-    "pascal_context59": _pascal_context.splits,
-    "pascal_context60": _pascal_context.splits,
-    "coco_stuff164k": _coco_stuff.splits164k,
-    "coco_stuff10k": _coco_stuff.splits10k,
-    "cityscapes": _cityscapes.splits,
-    "mapillary": _mapillary.splits,
-    "mapillary19": _mapillary.splits,
-    "mapillary_v2": _mapillary.splits,
-    "voc2012": _voc2012.splits,
-    "folder": _folder.splits,
-    "synthetic": _synthetic.splits,
-}
+if TYPE_CHECKING:
+    from gald.data.detection import DetectionDataset
+    from gald.data.segmentation import SegmentationDataset
 
-OBJECT_DATASETS: dict[str, Callable[[Path, str], DetectionDataset]] = {
-    "voc0712": _voc_boxes.voc0712,
-    "voc_folder": _voc_boxes.voc_folder,
-    "coco": _coco_boxes.coco,
-    "coco_folder": _coco_boxes.coco_folder,
-    "shapes": _shapes.shapes,
-}
-OBJECT_SPLITS: dict[str, Callable[[Path], list[str]]] = {
-    "voc0712": _voc_boxes.splits0712,
-    "voc_folder": _voc_boxes.splits,
-    "coco": _coco_boxes.coco_splits,
-    "coco_folder": _coco_boxes.splits,
-    "shapes": _shapes.splits,
-}
+Kind = Literal["segmentation", "detection"]
 
 
-def load(name: str, root: Path | None, split: str) -> SegmentationDataset:
-    """Open a split of a data set of the table by name; ``root`` is its folder (``synthetic`` needs none)."""
-    if name in OBJECT_DATASETS:
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set of the table.
+
+    ``function`` is ``"module:function"``, ``kind`` what its annotations are: label maps, or objects in boxes.
+    """
+
+    name: str
+    function: str
+    kind: Kind
+    drawn: bool = False  # made from a seed: there are no files, and so no folder
+    video: bool = False  # names are SEQUENCE_FRAME, and neighbours look alike
+
+    def folder(self, root: Path | None) -> Path:
+        """The folder it lies in; `UserError` where it needs one and ``root`` is None."""
+        if root is None and not self.drawn:
+            raise UserError(
+                f"the data set {self.name!r} needs the folder it lies in: --data.root ROOT (gald data {self.name} ROOT)"
+            )
+        return root or Path()
+
+    def load(self, root: Path | None, split: str) -> Any:
+        """Open a split: a `SegmentationDataset` or a `DetectionDataset`, as ``kind`` says."""
+        return resolve_name(self.function)(self.folder(root), split)
+
+    def splits(self, root: Path | None) -> list[str]:
+        """Names of the splits that exist in ``root``."""
+        found: list[str] = resolve_name(f"{self.function.partition(':')[0]}:splits")(self.folder(root))
+        return found
+
+
+DATASETS: dict[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo("camvid", "gald.data.datasets.camvid:camvid", "segmentation", video=True),
+        DatasetInfo("camvid32", "gald.data.datasets.camvid32:camvid32", "segmentation", video=True),
+        DatasetInfo("camvid_original11", "gald.data.datasets.camvid32:camvid_original11", "segmentation", video=True),
+        DatasetInfo("ade20k", "gald.data.datasets.ade20k:ade20k", "segmentation"),
+        DatasetInfo("pascal_context59", "gald.data.datasets.pascal_context:pascal_context59", "segmentation"),
+        DatasetInfo("pascal_context60", "gald.data.datasets.pascal_context:pascal_context60", "segmentation"),
+        DatasetInfo("coco_stuff164k", "gald.data.datasets.coco_stuff164k:coco_stuff164k", "segmentation"),
+        DatasetInfo("coco_stuff10k", "gald.data.datasets.coco_stuff10k:coco_stuff10k", "segmentation"),
+        DatasetInfo("cityscapes", "gald.data.datasets.cityscapes:cityscapes", "segmentation"),
+        DatasetInfo("mapillary", "gald.data.datasets.mapillary:mapillary", "segmentation"),
+        DatasetInfo("mapillary19", "gald.data.datasets.mapillary:mapillary19", "segmentation"),
+        DatasetInfo("mapillary_v2", "gald.data.datasets.mapillary:mapillary_v2", "segmentation"),
+        DatasetInfo("voc2012", "gald.data.datasets.voc2012:voc2012", "segmentation"),
+        DatasetInfo("folder", "gald.data.datasets.folder:folder", "segmentation"),
+        DatasetInfo("synthetic", "gald.data.datasets.synthetic:synthetic", "segmentation", drawn=True),
+        DatasetInfo("voc0712", "gald.data.datasets.voc0712:voc0712", "detection"),
+        DatasetInfo("voc_folder", "gald.data.datasets.voc_folder:voc_folder", "detection"),
+        DatasetInfo("coco", "gald.data.datasets.coco:coco", "detection"),
+        DatasetInfo("coco_folder", "gald.data.datasets.coco_folder:coco_folder", "detection"),
+        DatasetInfo("shapes", "gald.data.datasets.shapes:shapes", "detection", drawn=True),
+    )
+}
+
+
+def dataset_names(kind: Kind | None = None) -> list[str]:
+    """Names of all data sets, or of those of a kind, in alphabetical order."""
+    return sorted(name for name, info in DATASETS.items() if kind in (None, info.kind))
+
+
+def load_segmentation(name: str, root: Path | None, split: str) -> SegmentationDataset:
+    """Open a split of a data set with label maps; ``root`` is its folder (None for one that is drawn)."""
+    if name in dataset_names("detection"):
         raise UserError(f"the data set {name!r} has boxes, for detectors; here it takes one with label maps")
-    return lookup(DATASETS, name, "data set")(_folder_of(name, root), split)
+    dataset: SegmentationDataset = _of_kind("segmentation", name, "data set").load(root, split)
+    return dataset
+
+
+def load_detection(name: str, root: Path | None, split: str) -> DetectionDataset:
+    """Open a split of a data set with objects in boxes."""
+    dataset: DetectionDataset = _of_kind("detection", name, "data set with boxes").load(root, split)
+    return dataset
+
+
+def _of_kind(kind: Kind, name: str, what: str) -> DatasetInfo:
+    return lookup({name: DATASETS[name] for name in dataset_names(kind)}, name, what)
 
 
 def splits(name: str, root: Path | None) -> list[str]:
-    """Names of the splits that exist in ``root``."""
-    return lookup(SPLITS, name, "data set")(_folder_of(name, root))
-
-
-def load_objects(name: str, root: Path | None, split: str, masks: bool = True) -> DetectionDataset:
-    """Open a split of a data set with boxes; without ``masks`` none is decoded, even if the set has them."""
-    objects = lookup(OBJECT_DATASETS, name, "data set with boxes")(_folder_of(name, root), split)
-    return objects if masks else objects.boxes_only()
-
-
-def object_splits(name: str, root: Path | None) -> list[str]:
-    """Names of the splits of a data set with boxes that exist in ``root``."""
-    return lookup(OBJECT_SPLITS, name, "data set with boxes")(_folder_of(name, root))
-
-
-def _folder_of(name: str, root: Path | None) -> Path:
-    if root is None and name not in DRAWN:
-        raise UserError(f"the data set {name!r} needs the folder it lies in (--data.root ROOT; gald data {name} ROOT)")
-    return root or Path()
+    """Names of the splits of a data set of any kind that exist in ``root``."""
+    return lookup(DATASETS, name, "data set").splits(root)

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gald.config.settings import DRAWN, PhaseConfig, RunConfig, SegmentationConfig
-from gald.support.errors import UserError
+from gald.config.settings import PhaseConfig, RunConfig, SegmentationConfig
+from gald.data.registry import DATASETS
+from gald.support.errors import UserError, lookup
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Part:
 
 def parts(run: RunConfig, out: Path) -> list[Part]:
     """The parts of a run: itself in ``out``, or ``out/1-begin``, ``out/2-NAME``, ... where it has several."""
-    if run.data.root is None and run.data.name not in DRAWN:
-        raise UserError(f"the data set {run.data.name!r} needs the folder it lies in: --data.root ROOT")
+    lookup(DATASETS, run.data.name, "data set").folder(run.data.root)  # raises where it needs one
     if not isinstance(run, SegmentationConfig) or not run.then:
         return [Part(out, run)]
     first, count = replace(run, then=()), 1 + len(run.then)

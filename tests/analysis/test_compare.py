@@ -27,7 +27,7 @@ from gald.analysis.tally import Tally
 from gald.cli import main as cli
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.datasets.camvid import LABELS
-from gald.data.registry import load
+from gald.data.registry import load_segmentation
 from gald.data.segmentation import Label
 from gald.engine import checkpoint
 from gald.engine.scoring import score
@@ -186,7 +186,7 @@ def camvid(tmp_path: Path) -> Path:
 
 
 def compared(root: Path, a: Path, b: Path):
-    pairs = load("camvid", root, "val")
+    pairs = load_segmentation("camvid", root, "val")
     sides = [folder_side(folder, pairs, title) for folder, title in ((a, "first"), (b, "second"))]
     sample = segment.samples(pairs).__getitem__
     return compare(pairs, sample, *sides, "camvid"), pairs, sides, sample
@@ -262,7 +262,7 @@ def test_the_largest_changes_are_chosen_and_a_picture_without_one_is_not():
 
 
 def test_a_map_of_another_size_is_named(camvid: Path):
-    pairs = load("camvid", camvid, "val")
+    pairs = load_segmentation("camvid", camvid, "val")
     flat = Side("mine", lambda index, image: torch.zeros(1, 4, dtype=torch.int64))
     with pytest.raises(UserError, match="mine gives 4x1 for 0001TP_000001, whose truth is 4x2"):
         compare(pairs, segment.samples(pairs).__getitem__, flat, flat, "camvid")

@@ -40,7 +40,7 @@ from gald.config.settings import (
     from_json,
     to_json,
 )
-from gald.data.registry import load
+from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.tasks import load_model
@@ -177,7 +177,14 @@ def test_a_stop_ends_an_evaluation_at_the_next_picture(straight: Path, root: Pat
     seen: list[int] = []
     network.register_forward_hook(lambda *_: seen.append(1))
     with pytest.raises(Stopped):
-        count(network, load("camvid", root, "val"), create_fabric("cpu"), lambda: len(seen) == 2, workers=0, what="val")
+        count(
+            network,
+            load_segmentation("camvid", root, "val"),
+            create_fabric("cpu"),
+            lambda: len(seen) == 2,
+            workers=0,
+            what="val",
+        )
     assert len(seen) == 2
 
 
@@ -395,7 +402,7 @@ def test_the_rows_of_a_seed_see_the_same_and_begin_alike(
 
 def test_the_numbers_are_those_of_gald_evaluate(straight: Path, root: Path) -> None:
     """Two ways to count: sums kept by picture here, one sum there."""
-    best, pairs = straight / "mask" / "1" / "best.safetensors", load("camvid", root, "test")
+    best, pairs = straight / "mask" / "1" / "best.safetensors", load_segmentation("camvid", root, "test")
     network, _ = load_model(best)
     answer, metrics = segment.answers(network), segment.all_metrics(pairs)
     there = measure(answer, segment.samples(pairs), metrics, create_fabric("cpu"))
@@ -610,7 +617,7 @@ def test_loading_processes_that_a_stop_ended_are_no_failure(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_counts_lie_in_the_order_of_the_pictures(straight: Path, root: Path, workers: int) -> None:
-    pairs = load("camvid", root, "test")
+    pairs = load_segmentation("camvid", root, "test")
     network, _ = load_model(straight / "none" / "0" / "best.safetensors")
     found = count(network, pairs, create_fabric("cpu"), lambda: False, workers=workers, what="test")
     pixels = [torch.bincount(pairs.mask(i).flatten(), minlength=256)[:11].tolist() for i in range(3)]

@@ -17,7 +17,7 @@ from gald.cli.predict import find
 from gald.cli.train import with_defaults
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig, to_json
-from gald.data.registry import load
+from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.tasks import segmentation as segment
 from gald.support.errors import UserError, sentence
@@ -132,7 +132,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         model=SegmenterConfig(backbone="test_resnet", channels=8, output_stride=16, pretrained=False),
         data=SegmentationDataConfig(name="camvid", root=root, crop=(32, 48), workers=0),
     )
-    labels = load("camvid", root, "val").labels
+    labels = load_segmentation("camvid", root, "val").labels
     network = segment.model(config.model, len(labels))
     path = folder / "run" / "best.safetensors"
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))

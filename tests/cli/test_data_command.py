@@ -15,7 +15,7 @@ from PIL import Image
 
 from gald.cli.data import data
 from gald.data.checks.segmentation import contact_sheet, survey
-from gald.data.registry import load
+from gald.data.registry import load_segmentation
 from gald.images.io import read_image
 from gald.support.errors import UserError
 
@@ -120,7 +120,7 @@ def test_shares_and_counts_by_hand(tmp_path: Path) -> None:
         picture(tmp_path / f"images/{name}.png")
         label(tmp_path / f"labels/{name}.png", values)
     (tmp_path / "classes.txt").write_text("road\ncar\nsky\n")
-    found = survey("all", load("folder", tmp_path, "all"))
+    found = survey("all", load_segmentation("folder", tmp_path, "all"))
     assert [found.share(value) for value in (0, 1, 2, 255)] == [0.25, 0.5, 0.0, 0.25]
     assert found.seen_in[[0, 1, 2, 255]].tolist() == [1, 2, 0, 1]
     assert found.sizes == {(12, 20): 2}
@@ -132,7 +132,7 @@ def test_the_sheet_takes_pictures_of_any_shape(tmp_path: Path) -> None:
         picture(tmp_path / f"images/{name}.png", size)
         label(tmp_path / f"labels/{name}.png", (0,), size)
     (tmp_path / "classes.txt").write_text("road\n")
-    found = survey("all", load("folder", tmp_path, "all"))
+    found = survey("all", load_segmentation("folder", tmp_path, "all"))
     for samples in (1, 2, 3, 50):
         sheet = contact_sheet([found], samples)
         assert sheet is not None

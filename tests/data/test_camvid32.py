@@ -12,7 +12,7 @@ from fake.streets import colors, label
 from PIL import Image
 
 from gald.data.datasets.camvid32 import ROWS, split_of
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
@@ -22,7 +22,7 @@ def first(root: Path) -> Path:
 
 
 def test_colours_become_ids_in_the_order_of_the_list(tmp_path: Path) -> None:
-    pairs = load("camvid32", fake.write(tmp_path), "train")
+    pairs = load_segmentation("camvid32", fake.write(tmp_path), "train")
     assert pairs.values(0)[0].unique_consecutive().tolist() == [*range(32)]
     mask = pairs[0]["mask"][0].unique_consecutive().tolist()
     assert mask == [*range(30), 255, 30]  # Void is the 31st of the list
@@ -35,7 +35,7 @@ def test_colours_become_ids_in_the_order_of_the_list(tmp_path: Path) -> None:
 
 
 def test_the_11_classes_are_those_of_camvid(tmp_path: Path) -> None:
-    pairs = load("camvid_original11", fake.write(tmp_path), "train")
+    pairs = load_segmentation("camvid_original11", fake.write(tmp_path), "train")
     bands = pairs[0]["mask"][0][::2].tolist()
     joined: dict[str, set[str]] = {}
     for row, train_id in zip(ROWS, bands, strict=True):
@@ -60,13 +60,13 @@ def test_splits_are_those_of_the_usual_lists(tmp_path: Path, shared: Path) -> No
     root = fake.write(tmp_path)
     assert splits("camvid32", root) == ["train", "val", "test"]
     for split, names in fake.SPLITS.items():
-        assert [pair.name for pair in load("camvid32", root, split).pairs] == [*names]
-    assert len(load("camvid_original11", root, "trainval")) == 7
+        assert [pair.name for pair in load_segmentation("camvid32", root, split).pairs] == [*names]
+    assert len(load_segmentation("camvid_original11", root, "trainval")) == 7
     real = shared / "data" / "camvid"
     if not real.is_dir():
         pytest.skip("no camvid in ../shared/data")
     for split in ("train", "val", "test"):
-        assert {split_of(pair.name) for pair in load("camvid", real, split).pairs} == {split}
+        assert {split_of(pair.name) for pair in load_segmentation("camvid", real, split).pairs} == {split}
 
 
 def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
@@ -77,34 +77,34 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
     )
     for name in ("camvid32", "camvid_original11"):
         with pytest.raises(UserError, match=sentence):
-            load(name, root, "train")[0]
+            load_segmentation(name, root, "train")[0]
 
 
 def test_masks_of_another_kind(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
-    whole = load("camvid32", root, "train").values(0)
+    whole = load_segmentation("camvid32", root, "train").values(0)
     Image.open(first(root)).quantize(64).save(first(root))  # a palette of the same colours is as good
-    assert torch.equal(load("camvid32", root, "train").values(0), whole)
+    assert torch.equal(load_segmentation("camvid32", root, "train").values(0), whole)
     label(first(root), (0, 1), fake.SIZE)
     with pytest.raises(UserError, match=r"\(PNG, mode L\) is no colour mask as .* use the data set 'camvid'"):
-        load("camvid32", root, "train")[0]
+        load_segmentation("camvid32", root, "train")[0]
     Image.fromarray(np.zeros((6, 6, 3), np.uint8)).save(first(root))
     with pytest.raises(UserError, match="is 6x6 but its picture .* is 64x12"):
-        load("camvid32", root, "train")[0]
+        load_segmentation("camvid32", root, "train")[0]
 
 
 def test_what_is_missing_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
     first(root).unlink()
     with pytest.raises(UnpairedError, match="1 of 5 pictures have no label"):
-        load("camvid32", root, "train")
+        load_segmentation("camvid32", root, "train")
     for file in [*root.glob("*/0016E5_07959*"), *root.glob("*/0016E5_08159*")]:
         file.unlink()
     with pytest.raises(UserError, match="holds no picture of the split 'val': was the archive unpacked whole"):
-        load("camvid32", root, "val")
+        load_segmentation("camvid32", root, "val")
     assert splits("camvid32", root) == ["train", "test"]
     (root / "LabeledApproved_full").rename(root / "elsewhere")
     with pytest.raises(
         UserError, match=r"has no LabeledApproved_full: get LabeledApproved_full\.zip from http://mi\.eng"
     ):
-        load("camvid32", root, "train")
+        load_segmentation("camvid32", root, "train")

@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision.datasets import Cityscapes as Official
 
 from gald.data.datasets.cityscapes import IGNORED, LABELS
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
@@ -42,7 +42,7 @@ def test_classes_are_the_official_ones() -> None:
 
 def test_the_released_codes_map(root: Path) -> None:
     """Label id to train id as the authors' loader has it, id by id."""
-    pairs = load("cityscapes", root, "train")
+    pairs = load_segmentation("cityscapes", root, "train")
     ids = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
     expected = [ids.index(i) if i in ids else 255 for i in range(34)]
     assert pairs.values(1)[0, ::2].tolist() == list(range(34))
@@ -51,7 +51,7 @@ def test_the_released_codes_map(root: Path) -> None:
 
 
 def test_train_ids_go_back_to_label_ids(root: Path) -> None:
-    pairs = load("cityscapes", root, "val")
+    pairs = load_segmentation("cityscapes", root, "val")
     train_ids = torch.tensor([[*range(19), 255]])
     ids = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33, 0]
     assert pairs.to_ids(train_ids).tolist() == [ids]
@@ -72,7 +72,7 @@ def test_train_ids_go_back_to_label_ids(root: Path) -> None:
     ],
 )
 def test_every_split_has_its_pictures(root: Path, split: str, names: tuple[str, ...]) -> None:
-    pairs = load("cityscapes", root, split)
+    pairs = load_segmentation("cityscapes", root, split)
     assert sorted(each.name for each in pairs.pairs) == sorted(names)
     coarse = {each.name for each in pairs.pairs if "gtCoarse" in each.label.name}
     assert coarse == ({*names} if split.startswith("coarse") else {*names} & {*fake.PARTS["train_extra"]})
@@ -83,12 +83,12 @@ def test_every_split_has_its_pictures(root: Path, split: str, names: tuple[str, 
 def test_coarse_labels_are_their_own_files(root: Path) -> None:
     name = fake.PARTS["train"][0]
     label(label_file(root, name, kind="gtCoarse"), (26,), fake.SIZE)
-    assert load("cityscapes", root, "coarse_train").mask(0).unique().tolist() == [13]
-    assert len(load("cityscapes", root, "train").mask(0).unique()) == 20
+    assert load_segmentation("cityscapes", root, "coarse_train").mask(0).unique().tolist() == [13]
+    assert len(load_segmentation("cityscapes", root, "train").mask(0).unique()) == 20
 
 
 def test_test_pictures_have_nothing_to_score(root: Path) -> None:
-    pairs = load("cityscapes", root, "test")
+    pairs = load_segmentation("cityscapes", root, "test")
     assert [each.name for each in pairs.pairs] == list(fake.PARTS["test"])
     assert pairs.labels == LABELS
     sample = pairs[0]
@@ -96,7 +96,7 @@ def test_test_pictures_have_nothing_to_score(root: Path) -> None:
     assert sample["mask"].shape == fake.SIZE
     assert sample["mask"].unique().tolist() == [255]
     shutil.rmtree(root / "gtFine")
-    assert len(load("cityscapes", root, "test")) == 2
+    assert len(load_segmentation("cityscapes", root, "test")) == 2
 
 
 def test_splits_that_lie_there(root: Path) -> None:
@@ -108,7 +108,7 @@ def test_splits_that_lie_there(root: Path) -> None:
 
 def test_a_license_plate_is_ignored_like_a_byte_of_minus_one(root: Path) -> None:
     label(label_file(root, "zurich_000000_000019"), (255, 26, 33), fake.SIZE)
-    assert load("cityscapes", root, "train").mask(2).unique().tolist() == [13, 18, 255]
+    assert load_segmentation("cityscapes", root, "train").mask(2).unique().tolist() == [13, 18, 255]
 
 
 # --- what is not whole
@@ -122,7 +122,7 @@ def test_a_city_without_labels(root: Path) -> None:
         r"gtFine_trainvaltest\.zip into the same folder, from https://www\.cityscapes-dataset\.com/downloads/"
     )
     with pytest.raises(UnpairedError, match=sentence) as caught:
-        load("cityscapes", root, "train")
+        load_segmentation("cityscapes", root, "train")
     assert [each.name for each in caught.value.rest.pairs] == ["aachen_000000_000019", "aachen_000001_000019"]
     assert caught.value.lonely[0] == f"{first} is missing"
 
@@ -134,7 +134,7 @@ def test_a_picture_that_is_missing(root: Path) -> None:
         rf"1 of 6 files are missing, the first is {path}: the city munster .*extract leftImg8bit_trainvaltest\.zip"
     )
     with pytest.raises(UnpairedError, match=sentence):
-        load("cityscapes", root, "val")
+        load_segmentation("cityscapes", root, "val")
 
 
 @pytest.mark.parametrize(
@@ -150,20 +150,20 @@ def test_a_picture_that_is_missing(root: Path) -> None:
 def test_an_archive_that_is_missing(root: Path, folder: str, split: str, archive: str) -> None:
     shutil.rmtree(root / folder)
     with pytest.raises(UserError, match=rf"{root} holds no {folder}/\*/\*_\w+\.png: extract {archive} into"):
-        load("cityscapes", root, split)
+        load_segmentation("cityscapes", root, split)
 
 
 def test_files_that_an_archiver_left_are_passed_over(root: Path) -> None:
     (root / "leftImg8bit/train/aachen/._aachen_000000_000019_leftImg8bit.png").write_bytes(b"\0")
     (root / "leftImg8bit/train/aachen/Thumbs.db").write_bytes(b"\0")
-    assert len(load("cityscapes", root, "train")) == 4
+    assert len(load_segmentation("cityscapes", root, "train")) == 4
 
 
 # --- train ids where label ids belong
 
 
 def test_train_ids_beside_label_ids_do_no_harm(root: Path) -> None:
-    pairs = load("cityscapes", fake.write_train_ids(root), "train")
+    pairs = load_segmentation("cityscapes", fake.write_train_ids(root), "train")
     assert len(pairs) == 4
     made = np.asarray(Image.open(str(pairs.pairs[1].label).replace("_labelIds", "_labelTrainIds")))
     assert np.array_equal(pairs.mask(1).numpy(), made)  # the official tool's train ids are ours
@@ -175,13 +175,13 @@ def test_train_ids_in_place_of_label_ids_are_named(root: Path) -> None:
         path.unlink()
     named = r"zurich_000000_000019_gtFine_labelTrainIds\.png lies there, but it holds train ids"
     with pytest.raises(UnpairedError, match=rf"2 of 8 files .*zurich_000000_000019_gtFine_labelIds\.png: .*{named}"):
-        load("cityscapes", root, "train")
+        load_segmentation("cityscapes", root, "train")
     for path in (root / "gtFine/train").glob("*/*_labelIds.png"):
         path.unlink()
     with pytest.raises(
         UserError, match=r"holds no gtFine/train.*_labelTrainIds\.png lies there, but it holds train ids"
     ):
-        load("cityscapes", root, "train")
+        load_segmentation("cityscapes", root, "train")
 
 
 def test_a_renamed_map_of_train_ids_is_recognised(root: Path) -> None:
@@ -191,17 +191,17 @@ def test_a_renamed_map_of_train_ids_is_recognised(root: Path) -> None:
     with pytest.raises(
         UserError, match=rf"label {path} holds train ids \(0 to 18 and 255\), not label ids \(0 to 33\)"
     ):
-        load("cityscapes", root, "train")[0]
+        load_segmentation("cityscapes", root, "train")[0]
 
 
 def test_other_files_of_the_release_in_place_of_label_ids(root: Path) -> None:
     path = label_file(root, "aachen_000000_000019")
     shutil.copy(path.with_name("aachen_000000_000019_gtFine_instanceIds.png"), path)
     with pytest.raises(UserError, match=r"has more than 8 bits \(mode I;16\)"):
-        load("cityscapes", root, "train")[0]
+        load_segmentation("cityscapes", root, "train")[0]
     shutil.copy(path.with_name("aachen_000000_000019_gtFine_color.png"), path)
     with pytest.raises(UserError, match=r"is a colour picture \(mode RGBA\)"):
-        load("cityscapes", root, "train")[0]
+        load_segmentation("cityscapes", root, "train")[0]
     label(path, (7, 34), fake.SIZE)
     with pytest.raises(UserError, match=r"has the value 34 at \(x, y\) = \(34, 0\), which is no class"):
-        load("cityscapes", root, "train")[0]
+        load_segmentation("cityscapes", root, "train")[0]

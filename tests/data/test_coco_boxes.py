@@ -18,7 +18,7 @@ from PIL import Image
 from gald.data.detection import MissingError
 from gald.data.readers.coco_json import Packed
 from gald.data.readers.coco_masks import mask_of
-from gald.data.registry import load_objects, object_splits
+from gald.data.registry import load_detection, splits
 from gald.support.errors import UserError
 
 OFFICIAL = ((1, "person"), (18, "dog"), (90, "toothbrush"))
@@ -27,18 +27,18 @@ OFFICIAL = ((1, "person"), (18, "dog"), (90, "toothbrush"))
 @pytest.mark.parametrize("images", ["", "images/"])
 def test_the_official_layout(tmp_path: Path, images: str) -> None:
     root = fake.write(tmp_path, images)
-    assert object_splits("coco", root) == ["train", "val"]
-    data = load_objects("coco", root, "train")
+    assert splits("coco", root) == ["train", "val"]
+    data = load_detection("coco", root, "train")
     assert data.has_masks
     assert len(data.labels) == 80
     assert [(data.labels[i].id, data.labels[i].name) for i in (0, 16, 79)] == list(OFFICIAL)
     assert [data.name(i) for i in range(len(data))] == ["000000000009", "000000000025", "000000000030"]
     assert [data.objects(i)["image_id"] for i in range(3)] == [9, 25, 30]
-    assert [load_objects("coco", root, "val").objects(i)["image_id"] for i in range(3)] == [139, 285, 632]
+    assert [load_detection("coco", root, "val").objects(i)["image_id"] for i in range(3)] == [139, 285, 632]
 
 
 def test_objects_by_hand(tmp_path: Path) -> None:
-    data = load_objects("coco", fake.write(tmp_path), "train")
+    data = load_detection("coco", fake.write(tmp_path), "train")
     first, second, third = (data[i] for i in range(3))
     assert first["boxes"].tolist() == [[2, 1, 6, 4], [10.5, 5.25, 30.75, 25.25]]
     assert first["classes"].tolist() == [0, 16]
@@ -62,18 +62,18 @@ def test_objects_by_hand(tmp_path: Path) -> None:
 
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     root = fake.write_folder(tmp_path)
-    assert object_splits("coco_folder", root) == ["train", "val"]
-    assert load_objects("coco_folder", root, "val")[0]["boxes"].shape == (2, 4)
+    assert splits("coco_folder", root) == ["train", "val"]
+    assert load_detection("coco_folder", root, "val")[0]["boxes"].shape == (2, 4)
     with pytest.raises(UserError, match="unknown split"):
-        load_objects("coco_folder", root, "test")
+        load_detection("coco_folder", root, "test")
     with pytest.raises(UserError, match="holds no SPLIT/instances.json"):
-        load_objects("coco_folder", root / "train", "test")
+        load_detection("coco_folder", root / "train", "test")
 
 
 def test_what_may_be_left_out(tmp_path: Path) -> None:
     bare = {"id": 1, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4]}
     images = [{"id": 9, "width": 40, "height": 30, "file_name": "000000000009.jpg"}]
-    data = load_objects("coco_folder", fake.write_folder(tmp_path, images=images, annotations=[bare]), "train")
+    data = load_detection("coco_folder", fake.write_folder(tmp_path, images=images, annotations=[bare]), "train")
     assert not data.has_masks
     sample = data[0]
     assert (sample["areas"].tolist(), sample["ignored"].tolist(), "masks" in sample) == ([12], [False], False)
@@ -83,7 +83,7 @@ def test_pictures_below_folders_keep_their_path_as_name(tmp_path: Path) -> None:
     fake.picture(tmp_path / "train/images/a/b.jpg", fake.SIZE)
     fake.picture(tmp_path / "train/images/c/b.jpg", fake.SIZE)
     images = [{"id": i, "width": 40, "height": 30, "file_name": f"{at}/b.jpg"} for i, at in enumerate("ac")]
-    data = load_objects("coco_folder", fake.write_folder(tmp_path, images=images, annotations=[]), "train")
+    data = load_detection("coco_folder", fake.write_folder(tmp_path, images=images, annotations=[]), "train")
     assert [data[0]["name"], data[1]["name"]] == ["a/b", "c/b"]
 
 
@@ -93,7 +93,7 @@ def opened(root: Path, change: Callable[[dict[str, Any]], object]) -> Any:
     change(content)
     fake.write_folder(root)
     (root / "train/instances.json").write_text(json.dumps(content))
-    return load_objects("coco_folder", root, "train")[0]
+    return load_detection("coco_folder", root, "train")[0]
 
 
 def put(where: str, **values: Any) -> Callable[[dict[str, Any]], object]:
@@ -185,7 +185,7 @@ def test_what_is_no_json_of_coco(tmp_path: Path, text: str) -> None:
     fake.write_folder(tmp_path)
     (tmp_path / "train/instances.json").write_text(text)
     with pytest.raises(UserError, match=r"train/instances.json (is not JSON|holds a list)"):
-        load_objects("coco_folder", tmp_path, "train")
+        load_detection("coco_folder", tmp_path, "train")
 
 
 @pytest.mark.parametrize("box", [[5, 5, 0, 0], [5, 5, 0, 4], [5, 5, 4, 0]])
@@ -201,24 +201,24 @@ def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
         MissingError, match=r"^1 file that .* names is missing, the first is .*025.jpg: unpack train2017.zip"
     ) as e:
-        load_objects("coco", root, "train")
+        load_detection("coco", root, "train")
     assert [e.value.rest[i]["image_id"] for i in range(len(e.value.rest))] == [9, 30]
     assert e.value.rest[0]["boxes"].shape == (2, 4)
     assert e.value.rest[1]["boxes"].shape == (0, 4)
     (root / "annotations/instances_val2017.json").unlink()
     with pytest.raises(UserError, match=r"has no annotations/instances_val2017.json: get annotations_trainval2017.zip"):
-        load_objects("coco", root, "val")
+        load_detection("coco", root, "val")
     with pytest.raises(UserError, match="does not exist"):
-        load_objects("coco", root / "nowhere", "val")
+        load_detection("coco", root / "nowhere", "val")
 
 
 def test_boxes_need_no_evaluator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     monkeypatch.setitem(sys.modules, "faster_coco_eval.core", None)
     root = fake.write(tmp_path)
-    assert load_objects("coco", root, "train", masks=False)[0]["boxes"].shape == (2, 4)
+    assert load_detection("coco", root, "train").boxes_only()[0]["boxes"].shape == (2, 4)
     with pytest.raises(UserError, match=r"masks from polygons need: pip install 'gald\[detection\]'"):
-        load_objects("coco", root, "train")[0]
+        load_detection("coco", root, "train")[0]
 
 
 # ------------------------------------------------------------------------------------------------------ the masks
@@ -269,7 +269,7 @@ def test_real_photos(shared: Path, split: str, pictures: int, objects: int, crow
     root = shared / "data" / "coco_mini"
     if not root.is_dir():
         pytest.skip("no ../shared/data/coco_mini (real photos with masks)")
-    data = load_objects("coco_folder", root, split)
+    data = load_detection("coco_folder", root, split)
     content = json.loads((root / split / "instances.json").read_text())
     seen = ignored = 0
     for i in range(len(data)):

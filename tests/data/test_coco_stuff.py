@@ -8,7 +8,7 @@ import pytest
 from fake import coco_stuff as fake
 from fake.streets import label
 
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
@@ -16,8 +16,8 @@ NAMES = ["person", "stop sign", "banner", "wood"]
 
 
 def test_the_two_releases_share_classes_and_differ_by_one(tmp_path: Path) -> None:
-    large = load("coco_stuff164k", fake.write164k(tmp_path / "a"), "train")
-    small = load("coco_stuff10k", fake.write10k(tmp_path / "b"), "train")
+    large = load_segmentation("coco_stuff164k", fake.write164k(tmp_path / "a"), "train")
+    small = load_segmentation("coco_stuff10k", fake.write10k(tmp_path / "b"), "train")
     assert [each.name for each in large.labels] == [each.name for each in small.labels]
     assert [each.id + 1 for each in large.labels] == [each.id for each in small.labels]
     assert large.values(0)[0].unique_consecutive().tolist() == [0, 12, 91, 181, 255]
@@ -29,7 +29,7 @@ def test_the_two_releases_share_classes_and_differ_by_one(tmp_path: Path) -> Non
 
 
 def test_the_table_of_classes(tmp_path: Path) -> None:
-    labels = load("coco_stuff10k", fake.write10k(tmp_path), "train").labels
+    labels = load_segmentation("coco_stuff10k", fake.write10k(tmp_path), "train").labels
     assert len(labels) == 171
     assert sum(each.id <= 91 for each in labels) == 80
     assert {*range(1, 183)} - {each.id for each in labels} == {12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91}
@@ -44,7 +44,7 @@ def test_layouts_of_the_164k(tmp_path: Path, maps: str, images: str) -> None:
     label(root / maps / "val2017" / "000000000139_labelTrainIds.png", (0,))  # what a public toolbox leaves there
     for each in (root, tmp_path):
         assert splits("coco_stuff164k", each) == ["train", "val"]
-        assert [pair.name for pair in load("coco_stuff164k", each, "val").pairs] == [
+        assert [pair.name for pair in load_segmentation("coco_stuff164k", each, "val").pairs] == [
             "000000000139", "000000000140", "000000000141"
         ]  # fmt: skip
 
@@ -55,12 +55,12 @@ def test_ids_that_are_no_class(tmp_path: Path) -> None:
     for value in (11, 182, 254):  # a thing that was never annotated; the 10k's "wood"; nothing
         label(mask, (0, value))
         with pytest.raises(UserError, match=rf"label {mask} has the value {value} at \(x, y\) = \(10, 0\), .*181 wood"):
-            load("coco_stuff164k", root, "train")[0]
+            load_segmentation("coco_stuff164k", root, "train")[0]
 
 
 def test_the_10k_that_is_wrong(tmp_path: Path) -> None:
     root = fake.write10k(tmp_path)
-    pairs = load("coco_stuff10k", root, "train")
+    pairs = load_segmentation("coco_stuff10k", root, "train")
     file = root / "annotations/COCO_train2014_000000000077.mat"
     fake.write_mat(file, (1, 183))
     with pytest.raises(UserError, match=rf"label {file} has the value 183 at \(x, y\) = \(10, 0\), which is no class"):
@@ -70,19 +70,21 @@ def test_the_10k_that_is_wrong(tmp_path: Path) -> None:
         pairs[0]
     file.unlink()
     with pytest.raises(UnpairedError, match="1 of 3 pictures have no label"):
-        load("coco_stuff10k", root, "train")
+        load_segmentation("coco_stuff10k", root, "train")
     (root / "imageLists/test.txt").unlink()
     with pytest.raises(UserError, match=r"has no imageLists/test\.txt: get cocostuff-10k-v1\.1\.zip from https"):
-        load("coco_stuff10k", root, "val")
+        load_segmentation("coco_stuff10k", root, "val")
     (root / "imageLists/train.txt").write_text("\n")
     with pytest.raises(UserError, match=r"train\.txt lists no pictures"):
-        load("coco_stuff10k", root, "train")
+        load_segmentation("coco_stuff10k", root, "train")
 
 
 def test_the_1k_has_two_names(tmp_path: Path) -> None:
     root = fake.write10k(tmp_path)
     assert splits("coco_stuff10k", root) == ["train", "val"]
-    assert load("coco_stuff10k", root, "val").pairs == load("coco_stuff10k", root, "test").pairs
+    assert (
+        load_segmentation("coco_stuff10k", root, "val").pairs == load_segmentation("coco_stuff10k", root, "test").pairs
+    )
 
 
 def test_missing_maps_of_the_164k(tmp_path: Path) -> None:
@@ -91,4 +93,4 @@ def test_missing_maps_of_the_164k(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"has no annotations/val2017 and no stuffthingmaps/val2017: get stuffthingmaps"
     ):
-        load("coco_stuff164k", root, "val")
+        load_segmentation("coco_stuff164k", root, "val")

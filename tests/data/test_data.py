@@ -22,12 +22,13 @@ from fake.streets import SIZE, colors, ids, label, picture
 from PIL import Image
 from torchvision import tv_tensors
 
-from gald.data.registry import DATASETS, SPLITS, load, splits
+from gald.data.registry import DATASETS, dataset_names, load_segmentation, splits
 from gald.data.segmentation import Label, Pair, SegmentationDataset, UnpairedError
 from gald.data.transforms import segmentation as transforms
 from gald.images.io import ORIENTATION
 from gald.support.errors import UserError
 
+NAMES = dataset_names("segmentation")
 FAKES: dict[str, Callable[[Path], Path]] = {
     "camvid": fake_camvid.write,
     "camvid32": fake_camvid32.write,
@@ -49,16 +50,16 @@ TWIN_COLORS = {"ade20k", "mapillary_v2"}  # their releases give one colour to se
 
 
 def test_every_data_set_has_a_fake_tree_and_tells_its_splits() -> None:
-    assert FAKES.keys() == DATASETS.keys() == SPLITS.keys()
+    assert FAKES.keys() == set(NAMES)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_contract(tmp_path: Path, name: str) -> None:
     root = FAKES[name](tmp_path)
     found = splits(name, root)
     assert {"train", "val"} <= set(found)
     for split in found:
-        pairs = load(name, root, split)
+        pairs = load_segmentation(name, root, split)
         assert len(pairs) > 0
         assert len({pairs.name(i) for i in range(len(pairs))}) == len(pairs)
         for attribute in ("name", "id") if name in TWIN_COLORS else ("name", "color", "id"):
@@ -78,30 +79,30 @@ def test_contract(tmp_path: Path, name: str) -> None:
     assert crop["image"].shape == (3, 8, 8)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_split_names_the_nearest(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"unknown split .*'trian'.*'train'"):
-        load(name, FAKES[name](tmp_path), "trian")
+        load_segmentation(name, FAKES[name](tmp_path), "trian")
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS.keys() - {"synthetic"}))
+@pytest.mark.parametrize("name", [name for name in NAMES if not DATASETS[name].drawn])
 def test_a_root_that_is_none_missing_a_file_or_empty(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"the data set '{name}' needs the folder it lies in"):
-        load(name, None, "train")
+        load_segmentation(name, None, "train")
     with pytest.raises(UserError, match=r"nowhere does not exist"):
-        load(name, tmp_path / "nowhere", "train")
+        load_segmentation(name, tmp_path / "nowhere", "train")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file is a file"):
-        load(name, tmp_path / "file", "train")
+        load_segmentation(name, tmp_path / "file", "train")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty h(as|olds) no "):
-        load(name, tmp_path / "empty", "train")
+        load_segmentation(name, tmp_path / "empty", "train")
     assert splits(name, tmp_path / "empty") == splits(name, tmp_path / "nowhere") == []
 
 
 def test_an_unknown_data_set_names_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown data set 'camvit'; did you mean 'camvid'"):
-        load("camvit", None, "train")
+        load_segmentation("camvit", None, "train")
 
 
 # --- what is wrong with a pair
@@ -124,14 +125,14 @@ def test_a_value_that_is_no_class_is_named_with_its_place(tmp_path: Path) -> Non
         r"correct the label, or the list of classes \(0 Sky, 1 Building, .*10 Bicyclist; ignored: 11\)"
     )
     with pytest.raises(UserError, match=sentence):
-        load("camvid", tmp_path, "train")[0]
+        load_segmentation("camvid", tmp_path, "train")[0]
 
 
 def test_a_label_of_another_size_names_both(tmp_path: Path) -> None:
     image, mask = camvid_with(tmp_path)
     label(mask, (0, 1), (6, 10))
     with pytest.raises(UserError, match=rf"label {mask} is 10x6 but its picture {image} is 20x12: make them equal"):
-        load("camvid", tmp_path, "train")[0]
+        load_segmentation("camvid", tmp_path, "train")[0]
 
 
 def test_an_exif_turn_that_the_label_lacks_is_said_so(tmp_path: Path) -> None:
@@ -140,14 +141,14 @@ def test_an_exif_turn_that_the_label_lacks_is_said_so(tmp_path: Path) -> None:
     exif[ORIENTATION] = 8
     Image.new("RGB", SIZE[::-1]).save(image, exif=exif)
     with pytest.raises(UserError, match=r"is 20x12 but its picture .* is 12x20: the picture is turned by its EXIF tag"):
-        load("camvid", tmp_path, "train")[0]
+        load_segmentation("camvid", tmp_path, "train")[0]
 
 
 def test_half_a_picture(tmp_path: Path) -> None:
     image, _ = camvid_with(tmp_path)
     image.write_bytes(image.read_bytes()[:-200])
     with pytest.raises(UserError, match=rf"cannot read the picture {image}: .*truncated"):
-        load("camvid", tmp_path, "train")[0]
+        load_segmentation("camvid", tmp_path, "train")[0]
 
 
 def test_files_without_a_partner_are_counted_and_the_rest_is_kept(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_files_without_a_partner_are_counted_and_the_rest_is_kept(tmp_path: Path
         r"label .*stray\.png has no picture; add the missing files"
     )
     with pytest.raises(UnpairedError, match=sentence) as caught:
-        load("camvid", tmp_path, "train")
+        load_segmentation("camvid", tmp_path, "train")
     assert len(caught.value.rest) == 2
     assert len(caught.value.lonely) == 2
 
@@ -168,16 +169,16 @@ def test_empty_and_doubtful_folders(tmp_path: Path) -> None:
     image, _ = camvid_with(tmp_path)
     Image.open(image).save(image.with_suffix(".png"))
     with pytest.raises(UserError, match=r"images holds both .*\.jpg and .*\.png: keep one"):
-        load("camvid", tmp_path, "train")
+        load_segmentation("camvid", tmp_path, "train")
     for file in (tmp_path / "val/images").iterdir():
         file.unlink()
     with pytest.raises(UserError, match=r"val/images holds no pictures \(looked for \.png, \.jpg"):
-        load("camvid", tmp_path, "val")
+        load_segmentation("camvid", tmp_path, "val")
     for file in (tmp_path / "test/labels").iterdir():
         file.unlink()
     (tmp_path / "test/labels").rmdir()
     with pytest.raises(UserError, match="test/labels does not exist"):
-        load("camvid", tmp_path, "test")
+        load_segmentation("camvid", tmp_path, "test")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (500, 20000)])
@@ -186,7 +187,7 @@ def test_pairs_of_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size[::-1]).save(tmp_path / "images/a.png")
     label(tmp_path / "labels/a.png", (0,), size)
     (tmp_path / "classes.txt").write_text("road\n")
-    sample = load("folder", tmp_path, "all")[0]
+    sample = load_segmentation("folder", tmp_path, "all")[0]
     assert sample["mask"].shape == size
     assert transforms.train((32, 32))(sample)["mask"].shape == (32, 32)
 
@@ -210,8 +211,8 @@ def test_ids_are_the_data_sets_own() -> None:
 
 
 def test_camvid_as_lists_is_camvid_as_folders(tmp_path: Path) -> None:
-    folders = load("camvid", fake_camvid.write(tmp_path / "a"), "trainval")
-    lists = load("camvid", fake_camvid.write_listed(tmp_path / "b"), "trainval")
+    folders = load_segmentation("camvid", fake_camvid.write(tmp_path / "a"), "trainval")
+    lists = load_segmentation("camvid", fake_camvid.write_listed(tmp_path / "b"), "trainval")
     assert len(folders) == len(lists) == 6
     assert [folders.name(i) for i in range(6)] == [lists.name(i) for i in range(6)]
     assert torch.equal(folders[2]["mask"], lists[2]["mask"])
@@ -222,16 +223,16 @@ def test_camvid_lists_that_are_wrong(tmp_path: Path) -> None:
     root = fake_camvid.write_listed(tmp_path)
     (root / "train.txt").write_text("one_word\n")
     with pytest.raises(UserError, match=r"train\.txt line 1 should hold a picture and a label, it holds 'one_word'"):
-        load("camvid", root, "train")
+        load_segmentation("camvid", root, "train")
     (root / "train.txt").write_text("\n/SegNet/CamVid/train/x.png /SegNet/CamVid/trainannot/x.png\n")
     with pytest.raises(UserError, match=r"train\.txt line 2 names .*train/x\.png, which does not exist below"):
-        load("camvid", root, "train")
+        load_segmentation("camvid", root, "train")
     (root / "train.txt").write_text("\n")
     with pytest.raises(UserError, match=r"train\.txt lists no pictures"):
-        load("camvid", root, "train")
+        load_segmentation("camvid", root, "train")
     sorted((root / "valannot").iterdir())[0].unlink()
     with pytest.raises(UnpairedError, match="1 of 3 pictures have no label"):
-        load("camvid", root, "val")
+        load_segmentation("camvid", root, "val")
 
 
 @pytest.mark.parametrize("copy", ["camvid", "camvid_small"])
@@ -239,9 +240,9 @@ def test_the_real_camvid(shared: Path, copy: str) -> None:
     root = shared / "data" / copy
     if not root.is_dir():
         pytest.skip(f"no {copy} in ../shared/data")
-    sizes = {split: len(load("camvid", root, split)) for split in ("train", "val", "test", "trainval")}
+    sizes = {split: len(load_segmentation("camvid", root, split)) for split in ("train", "val", "test", "trainval")}
     assert sizes == {"train": 367, "val": 101, "test": 233, "trainval": 468}
-    pairs = load("camvid", root, "val")
+    pairs = load_segmentation("camvid", root, "val")
     counts = torch.stack([torch.bincount(pairs.mask(i).flatten(), minlength=256) for i in range(len(pairs))])
     share = 100 * counts.sum(0) / counts.sum()
     assert {pairs.labels[i].name: round(float(share[i]), 2) for i in (0, 3, 10)} == {
@@ -260,7 +261,7 @@ def test_folder_layouts_and_endings(tmp_path: Path, layout: str, ending: str) ->
     root = fake_folder.write(tmp_path, layout, ending=ending)
     expected = [*fake_folder.LAYOUTS[layout][2]]
     assert splits("folder", root) == expected
-    pairs = load("folder", root, expected[-1])
+    pairs = load_segmentation("folder", root, expected[-1])
     assert [pairs.name(i) for i in range(2)] == [f"{expected[-1]}{i}" for i in range(2)]
     assert [each.name for each in pairs.labels] == ["road", "traffic light", "sky"]
     assert pairs.labels[2] == Label("sky", (70, 130, 180), 7)
@@ -268,8 +269,8 @@ def test_folder_layouts_and_endings(tmp_path: Path, layout: str, ending: str) ->
 
 
 def test_colour_masks_are_mapped(tmp_path: Path) -> None:
-    by_id = load("folder", fake_folder.write(tmp_path / "a"), "train")
-    by_color = load("folder", fake_folder.write(tmp_path / "b", colored=True), "train")
+    by_id = load_segmentation("folder", fake_folder.write(tmp_path / "a"), "train")
+    by_color = load_segmentation("folder", fake_folder.write(tmp_path / "b", colored=True), "train")
     assert by_color[0]["mask"][0].unique().tolist() == [0, 1, 2]
     assert by_color.values(0).unique().tolist() == [0, 1, 7]
     assert by_id.labels == by_color.labels
@@ -278,7 +279,7 @@ def test_colour_masks_are_mapped(tmp_path: Path) -> None:
 def test_colours_can_be_ignored_even_where_255_is_a_class(tmp_path: Path) -> None:
     root = fake_folder.write(tmp_path, colored=True)
     (root / "classes.txt").write_text("0 road 128 64 128\n255 light 250 170 30\nignore 70 130 180\n")
-    assert load("folder", root, "train")[0]["mask"][0].unique().tolist() == [0, 1, 255]
+    assert load_segmentation("folder", root, "train")[0]["mask"][0].unique().tolist() == [0, 1, 255]
 
 
 def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
@@ -287,16 +288,16 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=rf"label {mask} has the colour \(1, 2, 3\) at \(x, y\) = \(15, 0\), which .* does not list"
     ):
-        load("folder", root, "train")[0]
+        load_segmentation("folder", root, "train")[0]
 
 
 def test_colour_masks_without_a_map_propose_one(tmp_path: Path) -> None:
     root = fake_folder.write(tmp_path, colored=True)
     (root / "classes.txt").write_text("road\nlight\nsky\n")
     with pytest.raises(UserError, match=r"is a colour picture and .* gives no colours; .* save these lines") as caught:
-        load("folder", root, "train")[0]
+        load_segmentation("folder", root, "train")[0]
     (root / "classes.txt").write_text(str(caught.value).split("\n", 1)[1])  # paste it, as it says
-    assert load("folder", root, "train")[0]["mask"].unique().tolist() == [0, 1, 2]
+    assert load_segmentation("folder", root, "train")[0]["mask"].unique().tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("colored", [False, True])
@@ -304,9 +305,11 @@ def test_a_missing_class_table_is_proposed_from_the_labels(tmp_path: Path, color
     root = fake_folder.write(tmp_path, colored=colored)
     (root / "classes.txt").unlink()
     with pytest.raises(UserError, match=r"has no classes\.txt .*save these lines as .*classes\.txt") as caught:
-        load("folder", root, "train")
+        load_segmentation("folder", root, "train")
     (root / "classes.txt").write_text(str(caught.value).split("\n", 1)[1])
-    assert load("folder", root, "train")[0]["mask"].unique().tolist() == ([0, 1, 2] if colored else [0, 1, 2, 255])
+    assert load_segmentation("folder", root, "train")[0]["mask"].unique().tolist() == (
+        [0, 1, 2] if colored else [0, 1, 2, 255]
+    )
 
 
 def test_photos_in_place_of_labels_are_not_turned_into_classes(tmp_path: Path) -> None:
@@ -314,14 +317,14 @@ def test_photos_in_place_of_labels_are_not_turned_into_classes(tmp_path: Path) -
     (root / "classes.txt").unlink()
     picture(root / "train/labels/train0.png")
     with pytest.raises(UserError, match=r"\d+ values or colours, too many for classes"):
-        load("folder", root, "train")
+        load_segmentation("folder", root, "train")
 
 
 def test_two_labels_of_one_picture(tmp_path: Path) -> None:
     root = fake_folder.write(tmp_path)
     label(root / "train/labels/train0_mask.png", (0,))
     with pytest.raises(UserError, match=r"two labels for 'train0', train0\.png and train0_mask\.png"):
-        load("folder", root, "train")
+        load_segmentation("folder", root, "train")
 
 
 def test_palette_labels_count_by_index(tmp_path: Path) -> None:
@@ -329,7 +332,7 @@ def test_palette_labels_count_by_index(tmp_path: Path) -> None:
     image = Image.fromarray(ids((0, 7)))
     image.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
     image.save(root / "train/labels/train0.png")
-    assert load("folder", root, "train")[0]["mask"].unique().tolist() == [0, 2]
+    assert load_segmentation("folder", root, "train")[0]["mask"].unique().tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -346,10 +349,10 @@ def test_palette_labels_count_by_index(tmp_path: Path) -> None:
 )
 def test_class_tables(tmp_path: Path, file: str, text: str) -> None:
     root = fake_folder.write(tmp_path)
-    expected = load("folder", root, "train").labels
+    expected = load_segmentation("folder", root, "train").labels
     (root / "classes.txt").unlink()
     (root / file).write_text(text)
-    assert load("folder", root, "train").labels == expected
+    assert load_segmentation("folder", root, "train").labels == expected
 
 
 @pytest.mark.parametrize(("file", "text"), [("classes.txt", "road\ncar\n"), ("classes.json", '["road", "car"]')])
@@ -357,7 +360,7 @@ def test_names_alone_count_from_zero(tmp_path: Path, file: str, text: str) -> No
     root = fake_folder.write(tmp_path)
     (root / "classes.txt").unlink()
     (root / file).write_text(text)
-    labels = load("folder", root, "train").labels
+    labels = load_segmentation("folder", root, "train").labels
     assert [(each.name, each.id) for each in labels] == [("road", 0), ("car", 1)]
     assert labels[0].color != labels[1].color
 
@@ -384,4 +387,4 @@ def test_class_tables_that_are_wrong(tmp_path: Path, file: str, text: str, sente
     (root / "classes.txt").unlink()
     (root / file).write_text(text)
     with pytest.raises(UserError, match=rf"{file} {sentence}" if not sentence.startswith("line") else sentence):
-        load("folder", root, "train")
+        load_segmentation("folder", root, "train")

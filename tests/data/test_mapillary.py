@@ -14,7 +14,7 @@ from fake.streets import label
 
 from gald.data.datasets import cityscapes as gald_cityscapes
 from gald.data.datasets.mapillary import TO_CITYSCAPES
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import Label, UnpairedError
 from gald.support.errors import UserError
 
@@ -39,7 +39,7 @@ def bands(mask: torch.Tensor, count: int) -> list[int]:
 @pytest.mark.parametrize("write", [fake.write, fake.write_old])
 def test_version_1_2_has_65_classes(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     root = write(tmp_path)
-    pairs = load("mapillary", root, "train")
+    pairs = load_segmentation("mapillary", root, "train")
     assert len(pairs.labels) == 65
     assert pairs.ignored == (65,)
     assert pairs.labels[13] == Label("Road", (128, 64, 128), 13)
@@ -50,7 +50,7 @@ def test_version_1_2_has_65_classes(tmp_path: Path, write: Callable[[Path], Path
 
 
 def test_version_2_0_has_116_classes(root: Path) -> None:
-    pairs = load("mapillary_v2", root, "val")
+    pairs = load_segmentation("mapillary_v2", root, "val")
     void = (2, 31, 38, 79, 86, 96, 115, 123)
     assert len(pairs.labels) == 116
     assert sorted(pairs.ignored) == list(void)
@@ -79,7 +79,7 @@ def test_the_tables_of_the_fake_have_the_published_counts(version: str) -> None:
 @pytest.mark.parametrize("write", [fake.write, fake.write_old])
 def test_the_19_classes_of_cityscapes(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     root = write(tmp_path)
-    pairs = load("mapillary19", root, "train")
+    pairs = load_segmentation("mapillary19", root, "train")
     assert pairs.labels == gald_cityscapes.LABELS  # so that a network goes from one to the other as it is
     assert bands(pairs.mask(1), 66) == [TRAIN_IDS.get(i, 255) for i in range(66)]
     ids = [gald_cityscapes.LABELS[TRAIN_IDS[i]].id if i in TRAIN_IDS else 0 for i in range(66)]
@@ -96,7 +96,7 @@ def test_every_name_of_the_map_is_in_the_config() -> None:
 @pytest.mark.parametrize("name", ["mapillary", "mapillary_v2", "mapillary19"])
 def test_test_pictures_have_nothing_to_score(root: Path, name: str) -> None:
     assert splits(name, root) == ["train", "val", "test"]
-    pairs = load(name, root, "test")
+    pairs = load_segmentation(name, root, "test")
     assert len(pairs) == 2
     assert pairs[0]["image"].shape == (3, *fake.SIZE)
     assert pairs[0]["mask"].unique().tolist() == [255]
@@ -115,7 +115,7 @@ def test_other_maps_of_the_release_in_place_of_labels(root: Path, name: str, kin
         rf"label {path} is no map of classes \(mode {mode}\): .*instances/ have 16 bits \(class \* 256 \+ number\)"
     )
     with pytest.raises(UserError, match=sentence):
-        load(name, root, "train")[0]
+        load_segmentation(name, root, "train")[0]
 
 
 @pytest.mark.parametrize("value", [66, 123, 255])
@@ -123,7 +123,7 @@ def test_other_maps_of_the_release_in_place_of_labels(root: Path, name: str, kin
 def test_labels_of_version_2_under_1_2_are_refused(root: Path, name: str, value: int) -> None:
     label(root / "training/v1.2/labels" / f"{fake.PARTS['training'][0]}.png", (13, value), fake.SIZE)
     with pytest.raises(UserError, match=rf"has the value {value} at \(x, y\) = \(124, 0\), which is no class"):
-        load(name, root, "train")[0]
+        load_segmentation(name, root, "train")[0]
 
 
 def test_a_missing_part_is_named(root: Path) -> None:
@@ -131,28 +131,28 @@ def test_a_missing_part_is_named(root: Path) -> None:
     gone = root / "training/v1.2/labels" / f"{fake.PARTS['training'][0]}.png"
     gone.unlink()
     with pytest.raises(UnpairedError, match=rf"1 of 4 files are missing, the first is {gone}: {again}") as caught:
-        load("mapillary", root, "train")
+        load_segmentation("mapillary", root, "train")
     assert len(caught.value.rest) == 1
     shutil.rmtree(root / "training/v1.2")
     words = rf"{root} holds no labels of version 1\.2 \(training/v1\.2/labels or training/labels\): {again}"
     with pytest.raises(UserError, match=words):
-        load("mapillary19", root, "train")
+        load_segmentation("mapillary19", root, "train")
     (root / "config_v2.0.json").unlink()
     with pytest.raises(UserError, match=rf"{root} holds no config_v2\.0\.json, which names the classes: {again}"):
-        load("mapillary_v2", root, "train")
+        load_segmentation("mapillary_v2", root, "train")
     shutil.rmtree(root / "validation/images")
     with pytest.raises(UserError, match=rf"{root} holds no pictures validation/images/\*\.jpg: {again}"):
-        load("mapillary", root, "val")
+        load_segmentation("mapillary", root, "val")
     assert splits("mapillary", root) == ["train", "test"]
 
 
 def test_the_older_release_has_no_version_2_0(tmp_path: Path) -> None:
     root = fake.write_old(tmp_path)
     with pytest.raises(UserError, match=r"holds no labels of version 2\.0 \(training/v2\.0/labels\)"):
-        load("mapillary_v2", root, "train")
+        load_segmentation("mapillary_v2", root, "train")
     (root / "config.json").unlink()
     with pytest.raises(UserError, match=r"holds no config_v1\.2\.json or config\.json, which names the classes"):
-        load("mapillary", root, "train")
+        load_segmentation("mapillary", root, "train")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_older_release_has_no_version_2_0(tmp_path: Path) -> None:
 def test_another_json_in_place_of_the_config(root: Path, text: str) -> None:
     (root / "config_v1.2.json").write_text(text)
     with pytest.raises(UserError, match=r"config_v1\.2\.json is not the config of a Vistas release \(\w+: "):
-        load("mapillary", root, "train")
+        load_segmentation("mapillary", root, "train")
 
 
 def test_names_and_flags_come_from_the_config(root: Path) -> None:
@@ -170,6 +170,6 @@ def test_names_and_flags_come_from_the_config(root: Path) -> None:
     config["labels"][0] |= {"readable": "Duck", "color": [1, 2, 3]}
     config["labels"][1]["evaluate"] = False
     (root / "config_v1.2.json").write_text(json.dumps(config))
-    pairs = load("mapillary", root, "train")
+    pairs = load_segmentation("mapillary", root, "train")
     assert pairs.labels[:2] == (Label("Duck", (1, 2, 3), 0), Label("Curb", (196, 196, 196), 2))
     assert pairs.ignored == (65, 1)

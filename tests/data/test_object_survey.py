@@ -11,7 +11,7 @@ from fake import voc0712 as fake_voc
 
 from gald.cli.data import data
 from gald.data.checks.detection import contact_sheet, never_seen, rows, survey
-from gald.data.registry import load_objects
+from gald.data.registry import load_detection
 from gald.images.io import read_image
 from gald.support.errors import UserError
 
@@ -72,7 +72,7 @@ def test_every_fault_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_cocos_sizes_and_crowds(tmp_path: Path) -> None:
     root = fake_coco.write(tmp_path)
-    found = survey("train", load_objects("coco", root, "train"))
+    found = survey("train", load_detection("coco", root, "train"))
     assert (found.ignored, found.empty, found.good, found.problems) == (1, 1, [0, 1, 2], [])
     assert found.counts.sum(0).tolist() == [2, 1, 0]  # areas 12, 100.5, and 1200; the crowd is not counted
     cells = {row[1]: row[2] for row in rows([found]) if row}
@@ -87,7 +87,7 @@ def test_limits_of_the_sizes(tmp_path: Path) -> None:
     areas = [1023.9, 1024, 9215.9, 9216]
     boxes = [fake_coco.annotation(i, 9, 1, [0, 0, 9, 9], None, area) for i, area in enumerate(areas)]
     root = fake_coco.write_folder(tmp_path, annotations=boxes)
-    assert survey("train", load_objects("coco_folder", root, "train")).counts[0].tolist() == [1, 2, 1]
+    assert survey("train", load_detection("coco_folder", root, "train")).counts[0].tolist() == [1, 2, 1]
 
 
 def test_splits_whose_classes_differ(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_splits_whose_classes_differ(tmp_path: Path) -> None:
     content = json.loads((root / "val/instances.json").read_text())
     content["categories"].append({"id": 91, "name": "hat"})
     (root / "val/instances.json").write_text(json.dumps(content))
-    surveys = [survey(split, load_objects("coco_folder", root, split)) for split in ("train", "val")]
+    surveys = [survey(split, load_detection("coco_folder", root, split)) for split in ("train", "val")]
     (problem,) = never_seen(surveys)
     assert problem.sentence == "the classes of val are not those of train (hat in val only): give both the same list"
     assert len([row for row in rows(surveys) if row]) == 5 + 80

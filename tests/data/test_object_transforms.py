@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gald.data.detection import DetectionSample
-from gald.data.registry import load_objects
+from gald.data.registry import load_detection
 from gald.data.transforms.detection import evaluate, train
 
 
@@ -164,7 +164,7 @@ def test_only_torchs_generator_decides() -> None:
 
 
 def test_the_sample_given_is_left_as_it_is() -> None:
-    data = load_objects("shapes", None, "train")
+    data = load_detection("shapes", None, "train")
     before = data[0]
     kept = {key: value.clone() for key, value in before.items() if isinstance(value, Tensor)}
     train((200,), None, flip=1.0, jitter=0.5)(before)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gald.data.annotation import ImageAnnotation, ObjectAnnotation
 from gald.data.detection import DetectionDataset, Picture
-from gald.data.registry import OBJECT_DATASETS, OBJECT_SPLITS, load_objects
+from gald.data.registry import dataset_names, load_detection
 from gald.data.segmentation import Label
 from gald.support.errors import UserError
 
@@ -172,10 +172,10 @@ def opened(name: str, root: Path) -> DetectionDataset:
         "voc0712": fake_voc.write, "voc_folder": fake_voc.write_folder, "coco": fake_coco.write,
         "coco_folder": fake_coco.write_folder, "shapes": lambda root: root,
     }  # fmt: skip
-    return load_objects(name, writers[name](root), "val")
+    return load_detection(name, writers[name](root), "val")
 
 
-@pytest.mark.parametrize("name", OBJECT_DATASETS)
+@pytest.mark.parametrize("name", dataset_names("detection"))
 def test_every_data_set_keeps_the_contract(tmp_path: Path, name: str) -> None:
     data = opened(name, tmp_path)
     again = pickle.loads(pickle.dumps(data))  # as a loading process gets it
@@ -201,7 +201,6 @@ def test_every_data_set_keeps_the_contract(tmp_path: Path, name: str) -> None:
 
 def test_unknown_names() -> None:
     with pytest.raises(UserError, match=r"unknown data set with boxes 'cocco'; did you mean 'coco'"):
-        load_objects("cocco", None, "train")
+        load_detection("cocco", None, "train")
     with pytest.raises(UserError, match=r"'coco' needs the folder it lies in"):
-        load_objects("coco", None, "train")
-    assert OBJECT_SPLITS.keys() == OBJECT_DATASETS.keys()
+        load_detection("coco", None, "train")

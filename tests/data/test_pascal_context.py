@@ -11,7 +11,7 @@ from fake import pascal_context as fake
 from fake.matlab import mat, mat73
 
 from gald.data.datasets.pascal_context import PUBLISHED
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
@@ -29,7 +29,7 @@ def first(root: Path) -> Path:
 def test_both_layouts_hold_the_same(tmp_path: Path, converted: bool) -> None:
     root = fake.write(tmp_path, converted)
     assert splits("pascal_context59", root) == ["train", "val"]
-    without, background = (load(f"pascal_context{n}", root, "train") for n in (59, 60))
+    without, background = (load_segmentation(f"pascal_context{n}", root, "train") for n in (59, 60))
     assert without.values(0)[0].unique_consecutive().tolist() == [0, 1, 2, 50, 59, 0]
     assert without[0]["mask"][0].unique_consecutive().tolist() == [255, 0, 1, 49, 58, 255]
     assert background[0]["mask"][0].unique_consecutive().tolist() == [0, 1, 2, 50, 59, 0]
@@ -37,8 +37,8 @@ def test_both_layouts_hold_the_same(tmp_path: Path, converted: bool) -> None:
     assert [background.labels[i].name for i in (0, 1, 59)] == ["background", "aeroplane", "wood"]
     assert torch.equal(background.to_ids(background.mask(0)), background.values(0))
     assert [without.name(i) for i in range(2)] == [*fake.NAMES["train"]]
-    assert len(load("pascal_context59", root, "trainval")) == 4
-    assert len(load("pascal_context59", root / "VOCdevkit/VOC2010", "val")) == 2
+    assert len(load_segmentation("pascal_context59", root, "trainval")) == 4
+    assert len(load_segmentation("pascal_context59", root / "VOCdevkit/VOC2010", "val")) == 2
 
 
 def test_the_table_is_the_59() -> None:
@@ -51,7 +51,7 @@ def test_the_table_is_the_59() -> None:
 def test_every_published_id_arrives_at_its_class(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
     mat(first(root), LabelMap=np.arange(460, dtype=np.uint16).reshape(20, 23))
-    pairs = load("pascal_context59", root, "train")
+    pairs = load_segmentation("pascal_context59", root, "train")
     mask = pairs.mask(0).flatten()
     found = {pairs.labels[int(mask[i])].name: i for i in range(460) if mask[i] != 255}
     assert found == {name: number for number, name in PUBLISHED}
@@ -59,7 +59,7 @@ def test_every_published_id_arrives_at_its_class(tmp_path: Path) -> None:
 
 def test_matlab_files_that_are_wrong(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
-    pairs = load("pascal_context60", root, "train")
+    pairs = load_segmentation("pascal_context60", root, "train")
     values = fake.wide((2, 9))
     values[3, 7] = 460
     mat(first(root), LabelMap=values)
@@ -81,7 +81,7 @@ def test_matlab_files_that_are_wrong(tmp_path: Path) -> None:
 
 def test_a_matlab_file_of_version_7_3_or_of_no_version(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
-    pairs = load("pascal_context60", root, "train")
+    pairs = load_segmentation("pascal_context60", root, "train")
     whole = first(root).read_bytes()
     mat73(first(root))
     with pytest.raises(UserError, match=rf"label {first(root)} is a MATLAB file of version 7\.3 \(HDF5\)"):
@@ -100,15 +100,15 @@ def test_what_is_missing_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> 
     base = root / "VOCdevkit/VOC2010"
     first(root).unlink()
     with pytest.raises(UnpairedError, match=r"1 of 2 pictures have no label"):
-        load("pascal_context59", root, "train")
+        load_segmentation("pascal_context59", root, "train")
     (base / "JPEGImages" / f"{fake.NAMES['train'][0]}.jpg").unlink()
     with pytest.raises(UserError, match=r"train\.txt names 2008_000008, but neither .*jpg nor .*mat exists"):
-        load("pascal_context59", root, "train")
+        load_segmentation("pascal_context59", root, "train")
     (base / "ImageSets/Main/val.txt").unlink()
     with pytest.raises(
         UserError, match=r"has no ImageSets/SegmentationContext/val\.txt and no ImageSets/Main/val\.txt"
     ):
-        load("pascal_context59", root, "val")
+        load_segmentation("pascal_context59", root, "val")
     (base / "trainval").rename(base / "elsewhere")
     with pytest.raises(UserError, match=r"has no trainval and no SegmentationClassContext: get trainval\.tar\.gz from"):
-        load("pascal_context59", root, "train")
+        load_segmentation("pascal_context59", root, "train")

@@ -9,13 +9,13 @@ import torch
 
 from gald.data.datasets.shapes import LABELS, shapes
 from gald.data.detection import DetectionDataset
-from gald.data.registry import load_objects, object_splits
+from gald.data.registry import load_detection, splits
 from gald.support.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def data() -> DetectionDataset:
-    return load_objects("shapes", None, "train")
+    return load_detection("shapes", None, "train")
 
 
 def test_a_picture_is_a_function_of_seed_split_and_index(data: DetectionDataset) -> None:
@@ -72,5 +72,5 @@ def test_what_cannot_be_drawn() -> None:
         shapes(split="tarin")
     with pytest.raises(UserError, match="at least 16x16 pixels, not 20x8"):
         shapes(size=(8, 20))
-    assert object_splits("shapes", None) == ["train", "val", "test"]
-    assert len(load_objects("shapes", Path("anywhere"), "val")) == 64
+    assert splits("shapes", None) == ["train", "val", "test"]
+    assert len(load_detection("shapes", Path("anywhere"), "val")) == 64

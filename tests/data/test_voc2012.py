@@ -12,7 +12,7 @@ from fake import voc2012 as fake
 from PIL import Image
 
 from gald.data.datasets.voc2012 import LABELS
-from gald.data.registry import load, splits
+from gald.data.registry import load_segmentation, splits
 from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
@@ -40,7 +40,7 @@ def test_colours_follow_the_devkits_rule() -> None:
 
 @pytest.mark.parametrize("split", ["train", "val", "trainaug"])
 def test_values_are_train_ids_and_void_is_ignored(root: Path, split: str) -> None:
-    pairs = load("voc2012", root, split)
+    pairs = load_segmentation("voc2012", root, split)
     assert [each.name for each in pairs.pairs] == sorted(fake.LISTS[split])
     for i in range(len(pairs)):
         assert pairs[i]["mask"][3, ::2].tolist() == [*range(21), 255]
@@ -48,15 +48,19 @@ def test_values_are_train_ids_and_void_is_ignored(root: Path, split: str) -> Non
 
 
 def test_trainval_and_the_folder_of_augmented_labels(root: Path) -> None:
-    assert len(load("voc2012", root, "trainval")) == 5
-    assert {each.label.parent.name for each in load("voc2012", root, "trainaug").pairs} == {"SegmentationClassAug"}
-    assert {each.label.parent.name for each in load("voc2012", root, "train").pairs} == {"SegmentationClass"}
+    assert len(load_segmentation("voc2012", root, "trainval")) == 5
+    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "trainaug").pairs} == {
+        "SegmentationClassAug"
+    }
+    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "train").pairs} == {
+        "SegmentationClass"
+    }
 
 
 @pytest.mark.parametrize("below", ["", "VOCdevkit", "VOCdevkit/VOC2012"])
 def test_root_may_be_any_folder_of_the_archive(root: Path, below: str) -> None:
     assert splits("voc2012", root / below) == ["train", "val", "trainaug", "test"]
-    assert len(load("voc2012", root / below, "val")) == 3
+    assert len(load_segmentation("voc2012", root / below, "val")) == 3
 
 
 @pytest.mark.parametrize("place", ["Segmentation", "SegmentationAug"])
@@ -65,7 +69,9 @@ def test_the_augmented_list_of_deeplab(tmp_path: Path, place: str) -> None:
     sets = root / "VOCdevkit/VOC2012/ImageSets"
     (sets / place).mkdir(exist_ok=True)
     (sets / "Segmentation/train_aug.txt").replace(sets / place / "train_aug.txt")
-    assert [each.name for each in load("voc2012", root, "trainaug").pairs] == sorted(fake.LISTS["trainaug"])
+    assert [each.name for each in load_segmentation("voc2012", root, "trainaug").pairs] == sorted(
+        fake.LISTS["trainaug"]
+    )
 
 
 def test_the_page_makes_the_augmented_labels_from_sbd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,14 +82,14 @@ def test_the_page_makes_the_augmented_labels_from_sbd(tmp_path: Path, monkeypatc
     page = (Path(__file__).parents[2] / "docs/data/voc2012.md").read_text()
     monkeypatch.chdir(tmp_path)
     exec(page.split("```python\n")[1].split("```")[0], {})
-    pairs = load("voc2012", tmp_path, "trainaug")
+    pairs = load_segmentation("voc2012", tmp_path, "trainaug")
     assert [each.name for each in pairs.pairs] == ["2007_000032", "2007_000039", "2008_000002"]  # none of val's
     assert pairs.mask(0)[0, ::2].tolist() == [*range(21), 255]  # VOC's own, with void
     assert pairs.mask(2).unique().tolist() == [0, 7, 20]  # SBD's
 
 
 def test_test_pictures_have_nothing_to_score(root: Path) -> None:
-    sample = load("voc2012", root, "test")[0]
+    sample = load_segmentation("voc2012", root, "test")[0]
     assert sample["name"] == "2008_000006"
     assert sample["mask"].shape == fake.SIZE
     assert sample["mask"].unique().tolist() == [255]
@@ -98,11 +104,11 @@ def test_a_missing_list_says_where_it_comes_from(root: Path) -> None:
     ):
         (lists / f"{split}.txt").unlink()
         with pytest.raises(UserError, match=rf"VOC2012 holds no ImageSets/Segmentation/{split}\.txt: {words}"):
-            load("voc2012", root, split)
+            load_segmentation("voc2012", root, split)
     assert splits("voc2012", root) == ["train"]
     (lists / "train.txt").write_text("\n")
     with pytest.raises(UserError, match=r"train\.txt lists no pictures: extract"):
-        load("voc2012", root, "train")
+        load_segmentation("voc2012", root, "train")
 
 
 def test_missing_files_are_counted_and_the_rest_is_kept(root: Path) -> None:
@@ -110,23 +116,23 @@ def test_missing_files_are_counted_and_the_rest_is_kept(root: Path) -> None:
     shutil.rmtree(base / "SegmentationClassAug")
     first = base / "SegmentationClassAug/2007_000032.png"
     with pytest.raises(UnpairedError, match=rf"3 of 6 files are missing, the first is {first}: the augmented list"):
-        load("voc2012", root, "trainaug")
+        load_segmentation("voc2012", root, "trainaug")
     (base / "JPEGImages/2007_000042.jpg").unlink()
     with pytest.raises(
         UnpairedError, match=r"1 of 6 files are missing, .*2007_000042\.jpg: extract VOCtrainval"
     ) as caught:
-        load("voc2012", root, "val")
+        load_segmentation("voc2012", root, "val")
     assert len(caught.value.rest) == 2
     (base / "JPEGImages/2008_000011.jpg").unlink()
     with pytest.raises(UnpairedError, match=r"1 of 2 files are missing, .*2008_000011\.jpg: extract the test data"):
-        load("voc2012", root, "test")
+        load_segmentation("voc2012", root, "test")
 
 
 def test_labels_that_were_converted_to_colours(root: Path) -> None:
     path = root / "VOCdevkit/VOC2012/SegmentationClass/2007_000032.png"
     Image.open(path).convert("RGB").save(path)
     with pytest.raises(UserError, match=r"is a colour picture \(mode RGB\), not a map of class ids"):
-        load("voc2012", root, "train")[0]
+        load_segmentation("voc2012", root, "train")[0]
     Image.fromarray(np.full(fake.SIZE, 21, np.uint8)).save(path)
     with pytest.raises(UserError, match=r"has the value 21 at .*which is no class"):
-        load("voc2012", root, "train")[0]
+        load_segmentation("voc2012", root, "train")[0]

@@ -10,7 +10,7 @@ from fake import voc0712 as fake
 
 from gald.data.detection import MissingError
 from gald.data.readers.voc_xml import read_page
-from gald.data.registry import load_objects, object_splits
+from gald.data.registry import load_detection, splits
 from gald.support.errors import UserError
 
 
@@ -20,8 +20,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_splits_of_both_years(root: Path) -> None:
-    assert object_splits("voc0712", root) == ["train", "val"]
-    train, val, test = (load_objects("voc0712", root, split) for split in ("train", "val", "test"))
+    assert splits("voc0712", root) == ["train", "val"]
+    train, val, test = (load_detection("voc0712", root, split) for split in ("train", "val", "test"))
     assert [train.name(i) for i in range(len(train))] == ["000005", "000007", "2007_000027", "2008_000002"]
     assert [val.name(i) for i in range(3)] == [test.name(i) for i in range(3)] == ["000001", "000002", "000003"]
     assert [label.name for label in train.labels] == fake.CLASSES
@@ -29,11 +29,11 @@ def test_the_splits_of_both_years(root: Path) -> None:
     assert train.labels[0].color == (128, 0, 0)
     assert not train.has_masks
     assert [train[i]["image_id"] for i in range(4)] == [0, 1, 2, 3]
-    assert len(load_objects("voc0712", root / "VOCdevkit", "train")) == 4
+    assert len(load_detection("voc0712", root / "VOCdevkit", "train")) == 4
 
 
 def test_pixels_are_counted_from_one_and_both_corners_belong_to_the_box(root: Path) -> None:
-    sample = load_objects("voc0712", root, "val")[0]  # picture number 2
+    sample = load_detection("voc0712", root, "val")[0]  # picture number 2
     boxes = torch.tensor([[0, 0, 60, 40], [10, 5, 20, 30], [30.4, 19, 33.6, 39.5]])
     assert torch.equal(sample["boxes"], boxes)
     assert sample["classes"].tolist() == [2, 9, 16]
@@ -43,7 +43,7 @@ def test_pixels_are_counted_from_one_and_both_corners_belong_to_the_box(root: Pa
 
 
 def test_2012_writes_corners_in_another_order_and_a_persons_parts(root: Path) -> None:
-    data = load_objects("voc0712", root, "train")
+    data = load_detection("voc0712", root, "train")
     assert data[2]["boxes"][:2].tolist() == [[0, 0, 60, 40], [10, 5, 20, 30]]
     assert all(len(data[i]["boxes"]) == 3 for i in range(4))
 
@@ -63,27 +63,27 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     lists = root / "ImageSets" / "Main"
     (lists / "trainval.txt").write_text((lists / "train.txt").read_text() + (lists / "val.txt").read_text())
     (lists / "cell_train.txt").write_text("train_0 -1\ntrain_1 1\n")
-    assert object_splits("voc_folder", root) == ["train", "val", "test"]
-    assert len(load_objects("voc_folder", root, "trainval")) == 6
-    data = load_objects("voc_folder", root, "val")
+    assert splits("voc_folder", root) == ["train", "val", "test"]
+    assert len(load_detection("voc_folder", root, "trainval")) == 6
+    data = load_detection("voc_folder", root, "val")
     assert [(label.name, label.id) for label in data.labels] == [("cell", 1), ("nucleus", 2)]
     assert [len(data[i]["boxes"]) for i in range(3)] == [0, 2, 4]
     assert data[1]["boxes"].tolist() == [[0, 0, 10, 10], [2, 2, 5, 6]]
     (root / "classes.txt").write_text("nucleus 10 20 30\ncell 1 2 3\n")
-    data = load_objects("voc_folder", root, "val")
+    data = load_detection("voc_folder", root, "val")
     assert [(label.name, label.id, label.color) for label in data.labels] == [
         ("nucleus", 1, (10, 20, 30)), ("cell", 2, (1, 2, 3)),
     ]  # fmt: skip
     assert data[1]["classes"].tolist() == [1, 0]
     with pytest.raises(UserError, match="unknown split"):
-        load_objects("voc_folder", root, "tarin")
+        load_detection("voc_folder", root, "tarin")
 
 
 def test_pictures_may_have_any_ending(tmp_path: Path) -> None:
     root = fake.write_folder(tmp_path)
     fake.picture(root / "JPEGImages" / "train_1.png", fake.SIZE)
     (root / "JPEGImages" / "train_1.jpg").unlink()
-    assert load_objects("voc_folder", root, "train")[1]["image"].shape == (3, 40, 60)
+    assert load_detection("voc_folder", root, "train")[1]["image"].shape == (3, 40, 60)
 
 
 BOX = (3, 3, 9, 9)
@@ -114,14 +114,14 @@ def test_a_wrong_note_is_named(tmp_path: Path, how: dict[str, object], sentence:
     (root / "classes.txt").write_text("cell\nnucleus\n")
     note(root, **how)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=sentence):
-        load_objects("voc_folder", root, "train")[0]
+        load_detection("voc_folder", root, "train")[0]
 
 
 @pytest.mark.parametrize("box", [(7, 7, 7, 7), (7, 3, 7, 9), (3, 7, 9, 7)])
 def test_what_a_click_leaves_is_left_out(tmp_path: Path, box: tuple[float, float, float, float]) -> None:
     root = fake.write_folder(tmp_path)
     note(root, objects=[("cell", box, 0), ("nucleus", (7, 7, 8, 8), 0)])
-    data = load_objects("voc_folder", root, "train")
+    data = load_detection("voc_folder", root, "train")
     assert data[0]["boxes"].tolist() == [[6, 6, 8, 8]]
     assert data[0]["classes"].tolist() == [1]
     assert len(data.check(0).dropped) == 1
@@ -150,20 +150,20 @@ def test_an_annotation_of_absurd_length_is_refused(tmp_path: Path) -> None:
 def test_missing_parts_are_named(root: Path) -> None:
     base = root / "VOCdevkit"
     with pytest.raises(UserError, match="does not exist"):
-        load_objects("voc0712", root / "nowhere", "train")
+        load_detection("voc0712", root / "nowhere", "train")
     with pytest.raises(UserError, match="unknown split"):
-        load_objects("voc0712", root, "tset")
+        load_detection("voc0712", root, "tset")
     (base / "VOC2012" / "JPEGImages" / "2008_000002.jpg").unlink()
     with pytest.raises(
         MissingError, match=r"1 file that .* names is missing, the first is .*2008_000002.jpg: extract"
     ) as e:
-        load_objects("voc0712", root, "train")
+        load_detection("voc0712", root, "train")
     assert len(e.value.rest) == len(e.value.rest.pictures) == 3
     assert e.value.rest[2]["name"] == "2007_000027"
     (base / "VOC2007" / "ImageSets" / "Main" / "test.txt").unlink()
-    assert object_splits("voc0712", root) == ["train"]
+    assert splits("voc0712", root) == ["train"]
     with pytest.raises(UserError, match=r"test.txt does not exist: extract VOCtest_06-Nov-2007.tar from"):
-        load_objects("voc0712", root, "val")
+        load_detection("voc0712", root, "val")
 
 
 def test_lists_that_are_wrong(tmp_path: Path) -> None:
@@ -171,23 +171,23 @@ def test_lists_that_are_wrong(tmp_path: Path) -> None:
     lists = root / "ImageSets" / "Main"
     (lists / "train.txt").write_text("train_0\ntrain_1\ntrain_0\n")
     with pytest.raises(UserError, match="lists train_0 twice"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("\n")
     with pytest.raises(UserError, match="lists no pictures"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("train 1\ntrain_0\n")  # a name with a space, no list of a class
     with pytest.raises(MissingError, match=r"the first is .*train 1.jpg"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("x" * 300)
     with pytest.raises(MissingError, match=r"2 files .* are missing"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("train_9\n")
     with pytest.raises(MissingError, match=r"2 files .* are missing, the first is .*train_9.jpg: add it or take"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     for path in lists.iterdir():
         path.unlink()
     with pytest.raises(UserError, match="holds no lists: write train.txt"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
 
 
 def test_a_tree_without_classes_says_why(tmp_path: Path) -> None:
@@ -196,21 +196,21 @@ def test_a_tree_without_classes_says_why(tmp_path: Path) -> None:
     for path in (root / "Annotations").iterdir():
         fake.annotation(path, [])
     with pytest.raises(UserError, match=r"holds no object: write the classes into .*classes\.txt"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
     for path in (root / "Annotations").iterdir():
         path.write_text("")
     with pytest.raises(UserError, match=r"annotation .*\.xml is not XML"):
-        load_objects("voc_folder", root, "train")
+        load_detection("voc_folder", root, "train")
 
 
 def test_blood_cells(shared: Path) -> None:
     root = shared / "data" / "bccd"
     if not root.is_dir():
         pytest.skip("no ../shared/data/bccd (real photos with boxes)")
-    assert object_splits("voc_folder", root) == ["train", "val", "test"]
+    assert splits("voc_folder", root) == ["train", "val", "test"]
     pictures, boxes, dropped = [], {}, []
     for split in ("train", "val", "test"):
-        data = load_objects("voc_folder", root, split)
+        data = load_detection("voc_folder", root, split)
         pictures.append(len(data))
         for i in range(len(data)):
             checked = data.check(i)
@@ -222,4 +222,4 @@ def test_blood_cells(shared: Path) -> None:
     assert pictures == [205, 87, 72]
     assert boxes == {"RBC": 4155, "WBC": 372, "Platelets": 361}
     assert [said.split(".xml")[0].rpartition("_")[2] for said in dropped] == ["00343", "00338"]
-    assert load_objects("voc_folder", root, "test")[0]["image"].shape == (3, 480, 640)
+    assert load_detection("voc_folder", root, "test")[0]["image"].shape == (3, 480, 640)

@@ -18,7 +18,7 @@ from torchvision.datasets import Cityscapes as Official
 
 from gald.cli.score import score as command
 from gald.data.datasets.cityscapes import IGNORED, LABELS
-from gald.data.registry import DATASETS, load
+from gald.data.registry import dataset_names, load_segmentation
 from gald.engine.scoring import cityscapes, score
 from gald.engine.scoring.cityscapes import CATEGORIES, SIZES, WITH_INSTANCES
 from gald.metrics import segmentation_metrics
@@ -48,7 +48,7 @@ def test_void_of_voc_is_not_counted_and_background_is_a_class(voc: Path, tmp_pat
         tmp_path / "mine" / "2007_000033.png",
         array([0, 0, 1, 1, 1, 1], [0, 0, 20, 7, 1, 0], [0, 0, 0, 0, 20, 1]),
     )
-    scores = score(tmp_path / "mine", load("voc2012", voc, "val"))
+    scores = score(tmp_path / "mine", load_segmentation("voc2012", voc, "val"))
     assert scores["iou/background"] == 7 / 9  # one missed (aeroplane), one false; nothing under the void
     assert scores["iou/aeroplane"] == 3 / 6  # one missed, two false: on background and on tvmonitor
     assert scores["iou/tvmonitor"] == 1 / 2
@@ -64,7 +64,7 @@ def test_a_prediction_of_void_is_a_miss_and_nobodys_false_positive(voc: Path, tm
     guess = truth.copy()
     guess[0, 0] = guess[0, 4] = 255
     save(tmp_path / "mine" / "2007_000033.png", guess)
-    scores = score(tmp_path / "mine", load("voc2012", voc, "val"))
+    scores = score(tmp_path / "mine", load_segmentation("voc2012", voc, "val"))
     assert (scores["iou/background"], scores["iou/aeroplane"], scores["iou/tvmonitor"]) == (7 / 8, 3 / 4, 1)
     assert scores["miou"] == pytest.approx((7 / 8 + 3 / 4 + 1) / 3)
     assert scores["pixel_accuracy"] == 12 / 14
@@ -77,7 +77,7 @@ def test_zero_of_ade20k_is_unlabelled_and_classes_begin_at_one(tmp_path: Path) -
     picture(base / "images/validation/ADE_val_00000001.jpg", (2, 6))
     save(base / "annotations/validation/ADE_val_00000001.png", array([0, 0, 1, 1, 1, 150], [0, 13, 13, 1, 1, 150]))
     save(tmp_path / "mine/ADE_val_00000001.png", array([1, 150, 1, 1, 13, 150], [0, 13, 0, 1, 1, 1]))
-    scores = score(tmp_path / "mine", load("ade20k", tmp_path, "val"))
+    scores = score(tmp_path / "mine", load_segmentation("ade20k", tmp_path, "val"))
     # under the zeros nothing counts: the wall and the flag there are no false positives
     assert scores["iou/wall"] == 4 / 6  # value 1: four found, one missed, one false
     assert scores["iou/person"] == 1 / 3  # value 13: one found, one missed (as unlabelled), one false
@@ -99,7 +99,7 @@ def test_the_metrics_are_those_of_evaluate(tmp_path: Path) -> None:
         save(tmp_path / "mine" / f"{name}.png", guess.numpy())
     (tmp_path / "classes.txt").write_text("sky\nroad\ncar\n")
     expected = {key: float(value) for key, value in metrics.compute().items()}
-    scores = score(tmp_path / "mine", load("folder", tmp_path, "val"))
+    scores = score(tmp_path / "mine", load_segmentation("folder", tmp_path, "val"))
     assert scores == pytest.approx(expected, rel=1e-14, nan_ok=True)
 
 
@@ -118,7 +118,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_names_longer_and_in_folders(folder: Path) -> None:
-    pairs, mine = load("folder", folder, "val"), folder / "mine"
+    pairs, mine = load_segmentation("folder", folder, "val"), folder / "mine"
     expected = score(mine, pairs)
     assert expected["pixel_accuracy"] == 3 / 4
     (mine / "deep").mkdir()
@@ -133,16 +133,16 @@ def test_names_longer_and_in_folders(folder: Path) -> None:
 def test_a_longer_name_of_another_picture_is_not_taken(folder: Path) -> None:
     (folder / "mine" / "a.png").unlink()
     with pytest.raises(UserError, match=r"1 of 2 pictures have no prediction in .*, the first is a: write a.png"):
-        score(folder / "mine", load("folder", folder, "val"))
+        score(folder / "mine", load_segmentation("folder", folder, "val"))
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
     with pytest.raises(UserError, match="folder of predictions .*theirs does not exist"):
-        score(folder / "theirs", load("folder", folder, "val"))
+        score(folder / "theirs", load_segmentation("folder", folder, "val"))
 
 
 def test_another_size_and_a_value_that_is_no_class(folder: Path) -> None:
-    pairs, file = load("folder", folder, "val"), folder / "mine" / "a.png"
+    pairs, file = load_segmentation("folder", folder, "val"), folder / "mine" / "a.png"
     label(file, (0, 1), (12, 10))
     with pytest.raises(UserError, match=r"prediction .*a.png is 10x12, but its truth .*a.png is 20x12"):
         score(folder / "mine", pairs)
@@ -248,4 +248,4 @@ def test_the_command_scores_other_data_sets(folder: Path, capsys: pytest.Capture
 
 
 def test_help_lists_the_data_sets() -> None:
-    assert [name for name in DATASETS if name not in str(command.__doc__)] == []
+    assert [name for name in dataset_names("segmentation") if name not in str(command.__doc__)] == []

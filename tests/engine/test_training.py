@@ -31,7 +31,7 @@ from gald.config.settings import (
     SegmentationDataConfig,
     SegmenterConfig,
 )
-from gald.data.registry import load
+from gald.data.registry import load_segmentation
 from gald.data.sampling import Stream
 from gald.data.segmentation import Label, SegmentationDataset
 from gald.engine import checkpoint
@@ -177,7 +177,7 @@ def test_a_mistake_that_one_process_meets_is_said_once_and_ends_all(tmp_path: Pa
     root = fake_camvid.write(tmp_path / "data")
     out = tmp_path / "run"
     command = ["train", "synthetic", "--data.name", "camvid", "--data.root", root, "--out", out, *TINY, "--devices", 2]
-    stream = Stream(load("camvid", root, "train"), lambda sample: sample, seed=0)
+    stream = Stream(load_segmentation("camvid", root, "train"), lambda sample: sample, seed=0)
     # batches of 4 over 3 pictures: the first step's positions 0, 1 are the first process's, 2 the second's
     write_label(root / "train" / "labels" / f"{stream.data.name(stream.index(2))}.png", (0, 1, 77))
     done = gald(*command)

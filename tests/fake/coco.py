@@ -8,7 +8,7 @@ from typing import Any
 
 from fake.streets import picture
 
-from gald.data.datasets.coco_stuff import NUMBERED
+from gald.data.datasets.coco_stuff_classes import NUMBERED
 
 SIZE = (30, 40)  # height, width
 CATEGORIES = [{"supercategory": "thing", "id": i, "name": name} for i, name in NUMBERED if i <= 90]

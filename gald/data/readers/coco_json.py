@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from gald.data.annotation import ImageAnnotation, ObjectAnnotation
+from gald.data.detection import DetectionDataset, Picture, there
+from gald.data.readers.coco_masks import mask_of
 from gald.data.segmentation import Label
 from gald.images.io import MAX_PIXELS, distinct_color
 from gald.support.errors import UserError
 
+FARTHEST = 1e9  # pixels: a number beyond is none of a picture, and JSON may hold some that no float does
 Entry = dict[str, Any]
 
 
@@ -135,3 +140,46 @@ def _once(values: Sequence[int | str], what: str) -> None:
     value, times = Counter(values).most_common(1)[0] if values else ("", 1)
     if times > 1:
         raise UserError(f"{what} {value} occurs {times} times: keep one")
+
+
+def read_objects(file: Path, images: Path, how: str) -> DetectionDataset:
+    """The objects of an instances JSON, its pictures in ``images``; ``how`` says what to do about a missing one."""
+    content = Instances(file)
+    pictures = [Picture(name_of(each["file_name"]), images / each["file_name"], each["id"]) for each in content.images]
+
+    def build(kept: list[Picture]) -> DetectionDataset:
+        wanted = {picture.id for picture in kept}
+        places = [place for place, image in enumerate(content.images) if image["id"] in wanted]
+        ids: dict[str | int, int] = {label.id: i for i, label in enumerate(content.labels)}
+        return DetectionDataset(kept, content.labels, partial(_read, content, places), ids, content.has_masks)
+
+    return there({picture: [picture.path] for picture in pictures}, build, str(file), how)
+
+
+def _read(content: Instances, places: list[int], index: int) -> ImageAnnotation:
+    image = content.images[places[index]]
+    height, width = image["height"], image["width"]
+    place = f"image {image['id']} ({image['file_name']}) in {content.file}"
+    objects = content.objects[places[index]]
+    things = [_thing(each, height, width, f"annotation {each['id']} of {place}") for each in objects]
+    return ImageAnnotation(height, width, things, place)
+
+
+def _number(value: Any) -> bool:
+    """Whether it is a number that a float holds (JSON writes whole ones of any length)."""
+    return type(value) is float or (type(value) is int and abs(value) < FARTHEST)
+
+
+def _thing(entry: dict[str, Any], height: int, width: int, place: str) -> ObjectAnnotation:
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)):
+        raise UserError(f"{place} has the 'bbox' {box!r}, it should be [x, y, width, height] in pixels")
+    crowd, area, drawn = entry.get("iscrowd", 0), entry.get("area"), entry.get("segmentation")
+    if crowd not in (0, 1):
+        raise UserError(f"{place} has the 'iscrowd' {crowd!r}, it should be 0 or 1")
+    if area is not None and not _number(area):
+        raise UserError(f"{place} has the 'area' {area!r}, it should be a number of square pixels")
+    x, y, across, down = map(float, box)
+    mask = partial(mask_of, drawn, height, width) if drawn else None
+    note = f"annotation {entry['id']}, category {entry['category_id']}"
+    return ObjectAnnotation(entry["category_id"], (x, y, x + across, y + down), bool(crowd), area, mask, note)

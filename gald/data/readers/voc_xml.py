@@ -8,11 +8,15 @@ extent.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from gald.data.annotation import Box, ImageAnnotation, ObjectAnnotation
+from gald.data.detection import DetectionDataset, Picture, there
+from gald.data.segmentation import Label
 from gald.support.errors import UserError
 
 LIMIT = 16 * 2**20  # bytes; the longest of the published files have some 30 kB
@@ -91,3 +95,43 @@ def _number(element: Element, name: str, place: str) -> float:
     except ValueError:
         found = f"<{name}> {text!r}, it should be a number" if text is not None else f"no <{name}>: add it"
         raise UserError(f"{place} has {found}") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list, without empty ones."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+
+
+def read_list(file: Path, how: str) -> list[str]:
+    """The names in a list, each once; ``how`` says what to do about a list that is missing or empty."""
+    if not file.is_file():
+        raise UserError(f"{file} does not exist: {how}")
+    names = read_lines(file)
+    if not names:
+        raise UserError(f"{file} lists no pictures: {how}")
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise UserError(f"{file} lists {twice} twice: keep one")
+    return names
+
+
+def read_objects(
+    files: dict[str, tuple[Path, Path]], labels: Sequence[Label], source: str, how: str
+) -> DetectionDataset:
+    """The pictures and annotations of ``files`` by name, which ``source`` names; ``how`` is for a missing one."""
+    wanted = {Picture(name, image, number): (image, note) for number, (name, (image, note)) in enumerate(files.items())}
+
+    def build(pictures: list[Picture]) -> DetectionDataset:
+        notes = [wanted[picture][1] for picture in pictures]
+        return DetectionDataset(
+            pictures, labels, partial(_read, notes), {label.name: i for i, label in enumerate(labels)}
+        )
+
+    return there(wanted, build, source, how)
+
+
+def _read(notes: Sequence[Path], index: int) -> ImageAnnotation:
+    return read_page(notes[index])

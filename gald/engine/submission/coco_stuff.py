@@ -18,7 +18,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from gald.data.datasets.coco_stuff import LABELS164K, coco_stuff164k
+from gald.data.datasets.coco_stuff164k import LABELS, coco_stuff164k
 from gald.data.readers.layout import part, unpacked
 from gald.data.readers.release import unlabelled
 from gald.data.segmentation import IGNORE, Label, SegmentationDataset
@@ -41,7 +41,7 @@ def pairs(root: Path, split: str) -> SegmentationDataset:
     base = unpacked(root, "dataset")
     names = listed(part(base, [f"annotations/{LIST}", LIST], SOURCE))
     folder = part(base, ["images/test2017", "test2017"], SOURCE)
-    return unlabelled({Path(name).stem: folder / name for name in names}, LABELS164K, (IGNORE,), lambda _: SOURCE)
+    return unlabelled({Path(name).stem: folder / name for name in names}, LABELS, (IGNORE,), lambda _: SOURCE)
 
 
 def listed(file: Path) -> list[str]:

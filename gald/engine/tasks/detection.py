@@ -35,7 +35,7 @@ BACKBONE = "backbone.body."  # how the names of the parameters begin that learn 
 def data(settings: RunConfig, split: str) -> DetectionDataset:
     """The pictures with objects of one split, without their masks where no network wants them."""
     assert isinstance(settings, DetectionConfig)
-    objects = datasets.load_objects(settings.data.name, settings.data.root, split)
+    objects = datasets.load_detection(settings.data.name, settings.data.root, split)
     return objects if settings.model.masks else objects.boxes_only()
 
 

@@ -40,7 +40,7 @@ def data(settings: RunConfig, split: str) -> SegmentationDataset:
     about = settings.data
     if about.name == "synthetic":  # it has no files that would say how large it is
         return synthetic(split=split, size=about.drawn_size, classes=about.drawn_classes)
-    return datasets.load(about.name, about.root, split)
+    return datasets.load_segmentation(about.name, about.root, split)
 
 
 def augmentation(settings: RunConfig) -> Callable[[SegmentationSample], SegmentationSample]:

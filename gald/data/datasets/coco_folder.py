@@ -1,0 +1,28 @@
+"""A folder of your own in COCO's format: boxes, and masks where the file has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gald.data.detection import DetectionDataset
+from gald.data.readers.coco_json import read_objects
+from gald.data.readers.layout import part, unpacked
+from gald.support.errors import UserError, lookup
+
+FILE = "instances.json"
+
+
+def coco_folder(root: Path, split: str) -> DetectionDataset:
+    """A folder of your own: ``SPLIT/images/NAME.*`` with ``SPLIT/instances.json``, any names of splits."""
+    unpacked(root)
+    found = splits(root)
+    if not found:
+        raise UserError(f"{root} holds no SPLIT/{FILE}, such as train/{FILE} beside train/images")
+    lookup(dict.fromkeys(found), split, f"split of {root}")
+    images = part(root, [f"{split}/images"], f"put the pictures of {split}/{FILE} there")
+    return read_objects(root / split / FILE, images, "add it, or take it and its objects out of the file")
+
+
+def splits(root: Path) -> list[str]:
+    """The folders in ``root`` with an ``instances.json``."""
+    return sorted(path.parent.name for path in root.glob(f"*/{FILE}"))
