@@ -239,8 +239,9 @@ if sys.argv[1] == "stuck": time.sleep(99)
 
 def test_what_was_told_before_the_time_was_over_is_kept():
     code = 'import time; print(\'{"one": {"mib": 2.0}}\', flush=True); time.sleep(99)'
-    found = peaks_in_child([sys.executable, "-c", code], ["one", "other"], 1.0)
-    assert found == {"one": Peak(2.0), "other": Peak(why="takes longer than 1 s")}
+    # without its site packages a process has told that in milliseconds, and on a loaded machine within the limit
+    found = peaks_in_child([sys.executable, "-S", "-c", code], ["one", "other"], 5.0)
+    assert found == {"one": Peak(2.0), "other": Peak(why="takes longer than 5 s")}
 
 
 def test_the_parent_and_its_child_understand_each_other():

@@ -75,6 +75,12 @@ def same(ours: list[dict[str, Tensor]], theirs: list[dict[str, Tensor]]) -> bool
     )
 
 
+def assert_near(ours: list[dict[str, Tensor]], theirs: list[dict[str, Tensor]]) -> None:
+    """The same detections by another way of computing them, which may round differently."""
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
 # ----------------------------------------------------------------------------------------------------- the contract
 
 
@@ -232,7 +238,7 @@ def test_norms_can_be_synchronised() -> None:
     assert any(isinstance(each, nn.SyncBatchNorm) for each in converted.backbone.block.modules())
     assert not any(isinstance(each, nn.BatchNorm2d) for each in converted.modules())
     assert converted.state_dict().keys() == net.state_dict().keys()
-    assert same(found(converted.eval()), found(net.eval()))
+    assert_near(found(converted.eval()), found(net.eval()))
 
 
 # --------------------------------------------------------------------------------------------- pictures, numbers, types
@@ -405,7 +411,7 @@ def test_torchvisions_weights_give_torchvisions_detections(kind: str, backbone: 
     fresh = load_torchvision(net, theirs.state_dict())
     assert fresh
     assert all(name.startswith("backbone.block.") for name in fresh)
-    assert same(found(net.eval()), found(theirs))
+    assert_near(found(net.eval()), found(theirs))
     assert found(theirs)[0]["boxes"].shape == (5, 4)
     bare = {key: value.shape for key, value in net.state_dict().items() if key not in fresh}
     counters = {key for key in net.state_dict() if key.startswith("backbone.block.") and key not in fresh}
@@ -423,7 +429,7 @@ def test_without_a_block_it_is_torchvisions_network(tmp_path: Path) -> None:
         net = ours("mask", ga="none", ld="none")
         assert load_torchvision(net, tmp_path / name) == ()
         assert list(net.state_dict()) == list(theirs.state_dict())
-        assert same(found(net.eval()), found(theirs))
+        assert_near(found(net.eval()), found(theirs))
     assert losses(net.train()) == losses(theirs.train())
 
 

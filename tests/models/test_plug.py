@@ -133,6 +133,14 @@ def equal(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     return len(ours) == len(theirs) > 0 and all(map(torch.equal, ours, theirs))
 
 
+def near(ours: list[Tensor], theirs: list[Tensor]) -> bool:
+    """Equal but for rounding: a hundred-thousandth of the largest number, where an open gate moves far more."""
+    return len(ours) == len(theirs) > 0 and all(
+        torch.allclose(a, b, rtol=0, atol=1e-5 * b.detach().abs().max().item())
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
 def the_plug(net: nn.Module) -> Plug:
     [found] = [module for module in net.modules() if isinstance(module, Plug)]
     return found
@@ -244,7 +252,11 @@ def test_the_state_dict(name: str):
     other.load_state_dict(torch.load(file, weights_only=True), strict=True)
     assert equal(outputs(other), outputs(net))
     assert {key for key, _ in net.named_parameters()} <= set(net.state_dict())  # one name for one thing
-    assert equal(leaves(torch.func.functional_call(net, net.state_dict(), arguments(net))), outputs(net))
+    # Not to the bit: a state dict's tensors want no gradient, and with those torch folds a product of a batch into one
+    # matrix or takes it picture by picture (mm or bmm, as in segformer's head), which some machines round differently
+    called = leaves(torch.func.functional_call(net, net.state_dict(), arguments(net)))
+    assert near(called, outputs(net))
+    assert not near(called, outputs(released))  # the gates, which are open by now, are heard
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -332,7 +344,8 @@ def test_checkpointing_of_activations_keeps_the_block(at: str):
     net.get_submodule(at).gald.train(False)
     expected = outputs(net)
     net.set_grad_checkpointing()
-    assert equal(outputs(net), expected)
+    assert near(outputs(net), expected)
+    assert not near(outputs(gald.unplug(net)), expected)
 
 
 # ------------------------------------------------------------------------------------------------------ where it runs
