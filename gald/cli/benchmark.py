@@ -141,10 +141,9 @@ def _networks(source: str, size: tuple[int, int], repetitions: int | None, fabri
 
 
 def _show_networks(rows: list[Row], title: str) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
+
+    from gald.support.tables import console
 
     lines = Table("network", title=f"{title}; x: times the first")
     for heading in ("parameters\nmillions", "x", "forward\nms", "x"):
@@ -154,7 +153,7 @@ def _show_networks(rows: list[Row], title: str) -> None:
         ratios = (float(row[f"{key}_ratio"] or 0) for key in ("parameters", "forward_s"))
         more, slower = (f"{each:.2f}" for each in ratios)
         lines.add_row(str(row["network"]), f"{millions:.2f}", more, f"{ms:.1f}", slower)
-    Console(width=None if sys.stdout.isatty() else 120).print(lines)
+    console(120).print(lines)
 
 
 def _check_names(ga: Sequence[str], ld: Sequence[str], order: str, reduce: int) -> None:
@@ -227,17 +226,15 @@ def _groups(plain: Case, ga: Sequence[str], ld: Sequence[str]) -> list[list[Case
 
 def _show(rows: list[Row], plain: Case) -> None:
     """The table, the notes, and what a GPU does to float32."""
-    import sys
+    from gald.support.tables import console
 
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    screen = console(160)
     height, width = plain.size
     title = f"{plain.channels} channels, {height}x{width}, batch {plain.batch}, {plain.order}, reduce {plain.reduce}"
-    console.print(table(rows, title))
+    screen.print(table(rows, title))
     notes = [f"{row['ga']} + {row['ld']}: {row['note']}" for row in rows if row["note"]]
     for line in [*notes, *_about_tf32(plain)]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _about_tf32(plain: Case) -> list[str]:

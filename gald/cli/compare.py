@@ -74,7 +74,7 @@ def compare(
     from gald.engine.tasks import segmentation as segment
     from gald.support.device import create_fabric, describe_device
     from gald.support.errors import UserError
-    from gald.support.files import check_writable, write_whole
+    from gald.support.files import check_writable, write_json, write_whole
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out is {out}; its name must end in .html (the numbers go into .json beside it)")
@@ -103,7 +103,7 @@ def compare(
         differences=differences(given),
     )
     write_whole(out, report(result, about, gained, lost).encode())
-    write_whole(numbers, as_json(result, about, gained, lost))
+    write_json(numbers, as_json(result, about, gained, lost), indent=1)
     print(f"page: {out} ({out.stat().st_size / 1e6:.2f} MB)\nnumbers: {numbers}")
 
 
@@ -218,11 +218,11 @@ def command(a: Path, b: Path, flags: dict[str, str | Path | None], precision: st
 
 def show(result: Comparison, title: str) -> None:
     """The main table, and what it means."""
-    from rich.console import Console
     from rich.table import Table
 
     from gald.analysis.compare import MAIN
-    from gald.analysis.compare.words import caution, interval, percent, points, verdict
+    from gald.analysis.compare.words import caution, interval, points, verdict
+    from gald.support.tables import console, percent
 
     sheet = Table("percent", title=title)
     for heading in ("A", "B", "B - A", "95 % interval"):
@@ -230,16 +230,14 @@ def show(result: Comparison, title: str) -> None:
     for key, name in MAIN.items():
         each = result.numbers[key]
         sheet.add_row(name, percent(each.a, 2), percent(each.b, 2), points(each.difference), interval(each))
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(sheet)
+    screen = console(120)
+    screen.print(sheet)
     for line in ([] if result.same else [verdict(result.numbers["miou"], "mIoU")], [caution(result)]):
-        console.print(*line, markup=False, highlight=False)
+        screen.print(*line, markup=False, highlight=False)
 
 
-def as_json(result: Comparison, about: About, gained: Sequence[Shown], lost: Sequence[Shown]) -> bytes:
+def as_json(result: Comparison, about: About, gained: Sequence[Shown], lost: Sequence[Shown]) -> dict[str, Any]:
     """The numbers, and what they are of."""
-    import json
-
     sides = {
         letter: {"title": side.title, **side.facts, "notes": list(side.notes)}
         for letter, side in (("a", about.a), ("b", about.b))
@@ -247,5 +245,4 @@ def as_json(result: Comparison, about: About, gained: Sequence[Shown], lost: Seq
     extremes = {"gained_most": [each.name for each in gained], "lost_most": [each.name for each in lost]}
     head = {"command": about.command, "versions": about.versions, **sides, **about.facts}
     settings = {name: {"a": a, "b": b} for name, a, b in about.differences}
-    content = {**head, "settings_that_differ": settings, **result.as_json(), **extremes}
-    return json.dumps(content, indent=1).encode()
+    return {**head, "settings_that_differ": settings, **result.as_json(), **extremes}

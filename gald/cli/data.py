@@ -44,39 +44,29 @@ def data(
     from gald.images.io import write_image
     from gald.support.errors import UserError
     from gald.support.files import write_whole
+    from gald.support.tables import console
 
     if samples < 0:
         raise UserError(f"samples is {samples}; it must be 0 or more (0 draws no sheet)")
-    console = _console()
+    screen = console(200)
     look = _look(name)
     surveys, problems = _surveys(look, name, root, split)
-    console.print(_table(look, surveys, plain=not console.is_terminal))
+    screen.print(_table(look, surveys, plain=not screen.is_terminal))
     problems |= {each.split: each.problems for each in surveys if each.problems}
     if absent := look.never_seen(surveys):
         problems["all splits"] = absent
     sheet = look.contact_sheet(surveys, samples)
     if sheet is not None:
         write_image(sheet, out / "contact_sheet.png")
-        console.print(
-            f"pictures with what is known of them: {out / 'contact_sheet.png'}", markup=False, highlight=False
-        )
+        screen.print(f"pictures with what is known of them: {out / 'contact_sheet.png'}", markup=False, highlight=False)
     if not problems:
         (out / "problems.txt").unlink(missing_ok=True)  # of an earlier look
-        console.print("no problems found")
+        screen.print("no problems found")
         return
     lines = [f"{place}: {problem.sentence}\n" for place, found in problems.items() for problem in found]
     write_whole(out / "problems.txt", "".join(lines).encode())
-    _report(console, problems, out / "problems.txt")
+    _report(screen, problems, out / "problems.txt")
     raise SystemExit(1)
-
-
-def _console() -> Console:
-    """Wide where the output is a file or a pipe, so that no table is cut."""
-    import sys
-
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=200)
 
 
 def _look(name: str) -> ModuleType:

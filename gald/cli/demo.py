@@ -54,22 +54,19 @@ def demo(out: Path = Path("gald-demo"), steps: int = STEPS, seed: int = 0) -> No
 def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pictures: int = 64) -> None:
     """Do what `demo` says, on pictures of ``size`` (height, width)."""
     _check(out, steps, seed)
-    import json
-    import sys
-
     import torch
-    from rich.console import Console
 
     from gald.analysis.stages import StageHeads
     from gald.data.datasets.synthetic import synthetic
     from gald.images.io import write_image
-    from gald.support.files import write_whole
+    from gald.support.files import write_json
+    from gald.support.tables import console
 
-    console = Console() if sys.stdout.isatty() else Console(width=120)
+    screen = console(120)
     threads = torch.get_num_threads()
     machine = f"cpu with {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
     pictures = f"{BATCH} pictures of {size[1]}x{size[0]}"
-    console.print(f"seed {seed}, {steps} steps of {pictures}; {machine}", highlight=False)
+    screen.print(f"seed {seed}, {steps} steps of {pictures}; {machine}", highlight=False)
 
     torch.manual_seed(seed)
     # channels_last: a sixth less time in this network's convolutions (torch 2.15, Zen 4)
@@ -79,13 +76,12 @@ def show(out: Path, steps: int, seed: int, size: tuple[int, int] = SIZE, test_pi
     test = synthetic(split="test", size=size, classes=CLASSES, length=test_pictures)
     scores = _measure(network, test)
 
-    console.print(table(scores, test_pictures, plain=not console.is_terminal))
-    console.print(changes(scores), highlight=False)
-    console.print(caution(steps), highlight=False)
+    screen.print(table(scores, test_pictures, plain=not screen.is_terminal))
+    screen.print(changes(scores), highlight=False)
+    screen.print(caution(steps), highlight=False)
     write_image(_figure(network, test, scores), out / "demo.png")
     about = {"seed": seed, "steps": steps, "batch": BATCH, "size": size, "ga": GA, "ld": "mask", "machine": machine}
-    numbers = {stage: {key: None if v != v else v for key, v in each.items()} for stage, each in scores.items()}
-    write_whole(out / "demo.json", json.dumps({**about, "scores": numbers}, indent=2).encode())
+    write_json(out / "demo.json", {**about, "scores": scores})
     print(f"picture: {out / 'demo.png'}\nnumbers: {out / 'demo.json'}")
     print("next, a street photo of your own, by day: gald predict PHOTO --out predictions")
 
@@ -153,6 +149,8 @@ def table(scores: dict[str, dict[str, float]], pictures: int, plain: bool) -> Ta
     from rich import box
     from rich.table import Table
 
+    from gald.support.tables import percent
+
     sheet = Table(title=f"{pictures} pictures not seen in training, percent", box=None if plain else box.SIMPLE_HEAD)
     sheet.add_column("head on")
     for stage in STAGES:
@@ -185,11 +183,6 @@ def caution(steps: int) -> str:
     return few + "One seed, one small network: try --seed 1, the numbers move by a point."
 
 
-def percent(value: float) -> str:
-    """One decimal, or n/a."""
-    return "n/a" if value != value else f"{100 * value:.1f}"
-
-
 def _figure(network: StageHeads, pairs: SegmentationDataset, scores: dict[str, dict[str, float]]) -> Tensor:
     """Three test pictures: picture, truth, the three predictions, the mask."""
     import torch
@@ -197,6 +190,7 @@ def _figure(network: StageHeads, pairs: SegmentationDataset, scores: dict[str, d
     from gald.block.layers import resize
     from gald.images.figure import Column, figure, heat
     from gald.images.io import colorize
+    from gald.support.tables import percent
 
     samples = [pairs[i] for i in SHOWN]
     images = torch.stack([torch.as_tensor(each["image"]) for each in samples])

@@ -108,15 +108,10 @@ def evaluate(
 
 def report(scores: dict[str, float], sheet: Table, about: dict[str, Any], out: Path) -> None:
     """The table on the screen, the numbers as JSON in ``out``."""
-    import json
-    import sys
-
-    from rich.console import Console
-
-    from gald.support.files import write_whole
+    from gald.support.files import write_json
+    from gald.support.tables import console
 
     sheet.title = f"{about['data']} {about['split']}, {about['pictures']} pictures; {sheet.title}"
-    Console(width=None if sys.stdout.isatty() else 190).print(sheet)
-    numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
-    write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())
+    console(190).print(sheet)
+    write_json(out, {**about, "scores": scores})
     print(f"peak memory: {about['peak_memory_gb']} GB\nnumbers: {out}")

@@ -156,12 +156,9 @@ def _measured(scene: Scene, blocks: dict[str, nn.Module]) -> dict[str, tuple[Ten
 
 
 def _show(found: dict[str, tuple[Tensor, Reach]], scene: Scene, words: Sequence[str]) -> None:
-    import sys
+    from gald.support.tables import console
 
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table({name: each for name, (_, each) in found.items()}, scene.stride))
+    console(120).print(table({name: each for name, (_, each) in found.items()}, scene.stride))
     for line in words:
         print(line)
 

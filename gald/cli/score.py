@@ -31,14 +31,11 @@ def score(
         split: which part of it.
         out: where the numbers go as JSON; nowhere if left out.
     """
-    import sys
-
-    from rich.console import Console
-
     from gald.data.registry import load_segmentation
     from gald.engine import scoring
     from gald.engine.scoring import cityscapes
-    from gald.support.files import check_writable
+    from gald.support.files import check_writable, write_json
+    from gald.support.tables import console
 
     if out is not None:
         check_writable(out)
@@ -54,11 +51,12 @@ def score(
         sheet = segment.table(scores, pairs)
         sheet.title = f"{title}; {sheet.title}"
         sheets = [sheet]
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    screen = console(130)
     for sheet in sheets:
-        console.print(sheet)
+        screen.print(sheet)
     if out is not None:
-        write(scores, {"data": data, "split": split, "predictions": str(predictions), "pictures": len(pairs)}, out)
+        about = {"data": data, "split": split, "predictions": str(predictions), "pictures": len(pairs)}
+        write_json(out, {**about, "scores": scores})
         print(f"numbers: {out}")
 
 
@@ -79,13 +77,3 @@ def official_table(scores: dict[str, float], kind: str, title: str) -> Table:
 def decimals(value: float) -> str:
     """Three of them, or n/a."""
     return "n/a" if value != value else f"{value:.3f}"
-
-
-def write(scores: dict[str, float], about: dict[str, str | int], out: Path) -> None:
-    """The numbers as JSON, null for what is not available."""
-    import json
-
-    from gald.support.files import write_whole
-
-    numbers = {key: None if value != value else value for key, value in scores.items()}  # NaN is not JSON
-    write_whole(out, json.dumps({**about, "scores": numbers}, indent=2).encode())

@@ -116,10 +116,10 @@ def watched(items: Sequence[T], what: str, stop: Callable[[], bool]) -> Iterator
 
 def report(server: Server, archive: Path, maps: list[Map], seen: set[int], classes: Sequence[Label]) -> None:
     """What the archive holds, and where it goes."""
-    from rich.console import Console
     from rich.table import Table
 
     from gald.engine.submission.work import sizes
+    from gald.support.tables import console
 
     names = {each.id: each.name for each in classes}
     unseen = [name for value, name in names.items() if value not in seen]
@@ -132,7 +132,7 @@ def report(server: Server, archive: Path, maps: list[Map], seen: set[int], class
     if unseen:
         sheet.add_row("never predicted", ", ".join(unseen[:12]) + (", ..." if len(unseen) > 12 else ""))
     sheet.add_row("upload to", server.page)
-    Console(width=None if sys.stdout.isatty() else 120).print(sheet, markup=False)
+    console(120).print(sheet, markup=False)
     if server.limit is not None and megabytes > server.limit:
         print(f"gald: the archive has {megabytes:.0f} MB, the server takes {server.limit} MB at most", file=sys.stderr)
         raise SystemExit(1)

@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from gald.config.settings import RunConfig, from_json, to_json
 from gald.support.distributed import first_alone
 from gald.support.errors import UserError
-from gald.support.files import write_whole
+from gald.support.files import json_text, write_whole
 
 # Settings that say where and how fast a run goes, or how it began, not what its next step computes.
 FREE = {"log_every", "val_every", "save_every", "accelerator", "compile"}
@@ -113,16 +113,15 @@ class Log:
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """One line; what is not a finite number (an absent class, a step that the loss scaler skipped) is null."""
-        numbers = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        self._append({"step": step, "seconds": round(time.time() - self.begun, 2), "kind": kind, **numbers})
-        for key, value in numbers.items():
-            if value is not None:
+        self._append({"step": step, "seconds": round(time.time() - self.begun, 2), "kind": kind, **values})
+        for key, value in values.items():
+            if math.isfinite(value):
                 self.board.add_scalar(f"{kind}/{key}", value, step)
 
     def _append(self, line: dict[str, Any]) -> None:
         try:
             with self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json_text(line) + "\n")
         except OSError as error:
             if self.well:
                 print(f"can't write {self.path}: {error.strerror}; the run goes on without it", file=sys.stderr)

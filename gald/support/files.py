@@ -1,11 +1,15 @@
-"""Which files are pictures; files are written whole or not at all."""
+"""Which files are pictures; files are written whole or not at all; numbers as JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gald.support.errors import UserError
 
@@ -32,6 +36,24 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
         kept = "; the file that was there is untouched" if path.is_file() else ""
         raise UserError(f"cannot write {path}: {error.strerror or error}{kept}") from None
+
+
+def write_json(path: Path, content: Mapping[str, Any], indent: int = 2) -> None:
+    """Replace ``path`` by ``content`` as JSON, as `write_whole` does; see `json_text`."""
+    write_whole(path, json_text(content, indent).encode())
+
+
+def json_text(content: Mapping[str, Any], indent: int | None = None) -> str:
+    """``content`` as JSON, with null for a number that is not finite (the score of an absent class): JSON has none."""
+    return json.dumps(_finite(content), indent=indent)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def check_writable(path: Path) -> None:

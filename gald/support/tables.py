@@ -1,10 +1,22 @@
-"""Scores as a table: one row a class, the mean last."""
+"""Numbers as people read them: a console, percent, scores as a table."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
 from rich.table import Table
+
+
+def console(width: int = 120) -> Console:
+    """The screen; ``width`` characters where the output is a file or a pipe, so that no table is cut."""
+    return Console(width=None if sys.stdout.isatty() else width)
+
+
+def percent(value: float, decimals: int = 1, *, absent: str = "n/a") -> str:
+    """A share as percent without the sign; ``absent`` for one that is not there (NaN)."""
+    return absent if value != value else f"{100 * value:.{decimals}f}"
 
 
 def class_table(
@@ -24,8 +36,3 @@ def class_table(
     sheet.add_section()
     sheet.add_row("mean", *(percent(scores[key]) for key in means), style="bold")
     return sheet
-
-
-def percent(value: float) -> str:
-    """One decimal, or n/a."""
-    return "n/a" if value != value else f"{100 * value:.1f}"

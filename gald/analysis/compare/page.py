@@ -12,10 +12,11 @@ from gald.analysis.compare.result import Comparison
 from gald.analysis.compare.sides import Side
 from gald.analysis.compare.style import STYLE
 from gald.analysis.compare.tables import A_AND_B, numbers_table, table
-from gald.analysis.compare.words import agreement, caution, drawn, percent, points, verdict
+from gald.analysis.compare.words import agreement, caution, drawn, points, verdict
 from gald.analysis.statistics import LEVEL, RESAMPLES, SEED, Estimate
 from gald.data.segmentation import Label
 from gald.metrics.size import SIZES
+from gald.support.tables import percent
 
 MAIN = {
     "miou": "mIoU",

@@ -54,20 +54,13 @@ class Comparison:
             "share_of_pixels": self.share,
             "agreement": self.agreement,
             "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "blocks": self.blocks, "interval": "95 % of B - A"},
-            "pictures": {
-                name: {NEAR: [_finite(each) for each in pair]}
-                for name, pair in zip(self.pictures, self.near.tolist(), strict=True)
-            },
+            "pictures": {name: {NEAR: pair} for name, pair in zip(self.pictures, self.near.tolist(), strict=True)},
         }
 
 
 def _plain(number: Estimate) -> dict[str, Any]:
-    a, b, difference, low, high = map(_finite, number)
-    return {"a": a, "b": b, "difference": difference, "interval": None if low is None else [low, high]}
-
-
-def _finite(value: float) -> float | None:
-    return None if value != value else value
+    interval = None if number.low != number.low else [number.low, number.high]
+    return {"a": number.a, "b": number.b, "difference": number.difference, "interval": interval}
 
 
 def compare(

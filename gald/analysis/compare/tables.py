@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 from gald.analysis.compare.charts import reach_of, whisker
-from gald.analysis.compare.words import interval, percent, points
+from gald.analysis.compare.words import interval, points
 from gald.analysis.statistics import Estimate
+from gald.support.tables import percent
 
 A_AND_B = ('<th class="name-a">A</th>', '<th class="name-b">B</th>')
 

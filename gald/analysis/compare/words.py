@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gald.analysis.compare.result import Comparison
 from gald.analysis.statistics import FEWEST, Estimate
+from gald.support.tables import percent
 
 
 def verdict(number: Estimate, what: str) -> str:
@@ -48,11 +49,6 @@ def agreement(result: Comparison) -> str:
         f"Only A is right on {percent(share['only_a'], 2)} %, only B on {percent(share['only_b'], 2)} %, "
         f"both on {percent(share['both'])} %."
     )
-
-
-def percent(value: float, decimals: int = 1) -> str:
-    """Percent without its sign, or n/a."""
-    return "n/a" if value != value else f"{100 * value:.{decimals}f}"
 
 
 def points(value: float) -> str:

@@ -17,7 +17,7 @@ from gald.analysis.study.plan import Place, place
 from gald.analysis.study.study import Study
 from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import UserError
-from gald.support.files import write_whole
+from gald.support.files import write_json, write_whole
 
 
 class Book:
@@ -62,7 +62,7 @@ class Book:
         drawn = chart(self.study, self.found[test], DRAWN, what)
         if drawn:
             write_whole(self.out / "study.svg", drawn.encode())
-        write_whole(self.out / "study.json", json.dumps(self.as_json(), indent=2).encode())
+        write_json(self.out / "study.json", self.as_json())
         write_whole(self.out / "study.md", page(self.name, self.study, self.seeds, self.found, self.facts).encode())
 
     def as_json(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Book:
     def _mean(self, split: str, row: str, key: str) -> dict[str, Any]:
         found = mean(self.found[split], row, key)
         by_seed = {str(seed): self.found[split][row, seed].scores[key] for seed in found.seeds}
-        return {"mean": _finite(found.mean), "spread": _finite(found.spread), "by_seed": by_seed}
+        return {"mean": found.mean, "spread": found.spread, "by_seed": by_seed}
 
     def _difference(self, row: str, other: str) -> dict[str, Any]:
         found = {
@@ -106,8 +106,8 @@ class Book:
             **{
                 split: {
                     key: {
-                        "mean": _finite(each.mean),
-                        "spread": _finite(each.spread),
+                        "mean": each.mean,
+                        "spread": each.spread,
                         "by_seed": {str(seed): value for seed, value in each.by_seed.items()},
                         "above": each.above,
                         "below": each.below,
@@ -118,10 +118,6 @@ class Book:
                 for split, by_key in found.items()
             },
         }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gald.analysis.study.counting import Numbers
 from gald.analysis.study.differences import Difference, Found, difference, mean
 from gald.analysis.study.study import Study
 from gald.metrics.bands import INTERIOR
+from gald.support.tables import percent
 
 MEASURES = {
     "miou": "mIoU",
@@ -162,9 +163,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _percent(value: float, spread: float) -> str:
-    if math.isnan(value):
-        return NOTHING
-    return f"{100 * value:.2f}" + ("" if math.isnan(spread) else f" ± {100 * spread:.2f}")
+    behind = percent(spread, 2, absent="")
+    return percent(value, 2, absent=NOTHING) + (f" ± {behind}" if behind else "")
 
 
 def _signed(value: float, spread: float = math.nan) -> str:

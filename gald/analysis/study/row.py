@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from gald.engine import checkpoint
 from gald.engine.tasks import segmentation as segment
 from gald.engine.train import fit_here, processes
 from gald.support.device import create_fabric, describe_device
-from gald.support.files import write_whole
+from gald.support.files import write_json
 
 
 def do(
@@ -74,9 +73,8 @@ def _measure(
     for split, pairs in splits.items():
         save_counts(each.counts(split), counts[split])
         scores = numbers(counts[split], [label.name for label in pairs.labels], None).scores
-        finite = {key: value if math.isfinite(value) else None for key, value in scores.items()}
         numbers_of = {"split": split, "pictures": len(pairs), **about, "seconds_per_step": pace(), **_where(fabric)}
-        write_whole(each.numbers(split), json.dumps({**numbers_of, "scores": finite}, indent=2).encode())
+        write_json(each.numbers(split), {**numbers_of, "scores": scores})
 
 
 def _where(fabric: Fabric) -> dict[str, str]:

@@ -18,6 +18,7 @@ from gald.data.segmentation import SegmentationDataset, check_sizes
 from gald.images.contact_sheet import below, beside, chosen, fit, in_rows
 from gald.images.io import draw_legend, overlay
 from gald.support.errors import UserError
+from gald.support.tables import percent
 
 T = TypeVar("T")
 CELL = (240, 320)  # largest height and width of a picture on the contact sheet
@@ -150,7 +151,7 @@ def _values(surveys: Sequence[Survey]) -> list[tuple[int, str]]:
 
 def _share(found: Survey, value: int) -> str:
     count = int(found.seen_in[value])
-    return f"{100 * found.share(value):.2f} % ({count})" if count else "never"
+    return f"{percent(found.share(value), 2)} % ({count})" if count else "never"
 
 
 def sizes_in_words(sizes: Counter[tuple[int, int]]) -> str:
