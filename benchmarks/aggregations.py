@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from gald.analysis.footprint import seeded
 from gald.analysis.profiling.memory import Peak, ScarceError, peaks_in_child, tell_peaks, within_free_memory
 from gald.analysis.profiling.times import Times, Work, in_turns, rounds
+from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.support.progress import Bar
 
@@ -42,7 +43,7 @@ NAMES = [name for name in AGGREGATORS if name != "none"]
 def module_and_map(name: str, channels: int, height: int, width: int) -> tuple[nn.Module, Tensor]:
     """A module that is not the identity, as some are at first, and features as a network hands them over."""
     torch.manual_seed(0)
-    module = seeded(AGGREGATORS[name](channels)).eval()
+    module = seeded(part_class(AGGREGATORS[name])(channels)).eval()
     return module, torch.randn(1, channels, height, width).relu_()
 
 

@@ -14,7 +14,7 @@ from running import ENVIRONMENT, TINY, gald
 from safetensors.torch import load_file
 
 import gald as package
-from gald.block.distribution import MaskDistribution
+from gald.block.distribution.mask import MaskDistribution
 from gald.engine.tasks.segmentation import load_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

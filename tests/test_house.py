@@ -21,9 +21,9 @@ from definitions import BLIND_TO_POSITIONS
 
 import gald
 from gald.analysis.profiling.count import macs
+from gald.block import ORDERS, part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
-from gald.block.gald import ORDERS
 from gald.cli import main as cli
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig, from_json, to_json
@@ -204,7 +204,7 @@ def test_the_page_to_choose_by_is_right_about(name: str):
     page = (ROOT / "docs" / "choosing.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
     *numbers, mind = row.strip("| ").split(" | ")[2:]
-    part = (AGGREGATORS | DISTRIBUTORS)[name](512)
+    part = part_class((AGGREGATORS | DISTRIBUTORS)[name])(512)
     weights = sum(parameter.numel() for parameter in part.parameters())
     multiplications = [macs(part, (1, 512, side, side)) for side in (49, 97)]
     assert numbers == [f"{weights / 1e6:.2f}", *(f"{each / 1e9:.1f}" for each in multiplications)]

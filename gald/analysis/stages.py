@@ -9,7 +9,7 @@ from __future__ import annotations
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from gald.block.distribution import MaskDistribution
+from gald.block.distribution.mask import MaskDistribution
 from gald.block.gald import GALD
 from gald.block.layers import conv_norm, resize
 from gald.models.backbone import feature_channels, feature_maps, timm_backbone

@@ -4,27 +4,17 @@ arXiv 1909.07229, section 3 and the arrangements of its Figure 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gald.block import ORDERS, part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.block.layers import conv_norm, upsample_registered
 from gald.support.errors import UserError, lookup, nearest
-
-Aggregate = Callable[[Tensor], Tensor]
-Distribute = Callable[[Tensor, Tensor], Tensor]  # of what is handed out, and the local feature
-ORDERS: dict[str, Callable[[Aggregate, Distribute, Tensor], Tensor]] = {
-    "ga-ld": lambda ga, ld, x: ld(ga(x), x),  # Eq. (1), (2): the paper's choice
-    "ld-ga": lambda ga, ld, x: ga(ld(x, x)),
-    "parallel": lambda ga, ld, x: torch.cat([ga(x), ld(x, x)], dim=1),
-    "ga": lambda ga, ld, x: ga(x),
-    "ld": lambda ga, ld, x: ld(x, x),
-}
 
 
 class GALD(nn.Module):
@@ -81,7 +71,17 @@ class GALD(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b out h w"]:
         if _eager() and (x.ndim != 4 or x.shape[1] != self.channels):
             raise UserError(f"GALD({self.channels}) takes a map (B, {self.channels}, H, W), got {tuple(x.shape)}")
-        return ORDERS[self.order](self._aggregate, self._distribute, x)
+        match self.order:
+            case "ga-ld":  # Eq. (1), (2): the paper's choice
+                return self._distribute(self._aggregate(x), x)
+            case "ld-ga":
+                return self._aggregate(self._distribute(x, x))
+            case "parallel":
+                return torch.cat([self._aggregate(x), self._distribute(x, x)], dim=1)
+            case "ga":
+                return self._aggregate(x)
+            case _:
+                return self._distribute(x, x)
 
     def _aggregate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """F_GA: the aggregation of the shrunk map, laid back on the pixels that it came from."""
@@ -112,7 +112,7 @@ def _kept(slot: str, part: nn.Module, x: Tensor, y: Any) -> Tensor:
     return kept
 
 
-def _build(table: dict[str, type[nn.Module]], part: object, kind: str, channels: int) -> nn.Module:
+def _build(table: dict[str, str | type[nn.Module]], part: object, kind: str, channels: int) -> nn.Module:
     """A module as it is, a name by its table."""
     if isinstance(part, nn.Module):
         return part
@@ -120,4 +120,4 @@ def _build(table: dict[str, type[nn.Module]], part: object, kind: str, channels:
         raise UserError(f"the {kind} is a name or a module, got the class {part.__name__}; make a module of it first")
     if not isinstance(part, str):
         raise UserError(f"the {kind} is a name or a module, got {part!r}{nearest(str(part), table)}")
-    return lookup(table, part, kind)(channels)
+    return part_class(lookup(table, part, kind))(channels)

@@ -14,11 +14,14 @@ from definitions.layers import mute
 from torch import Tensor, nn
 from torch.export import Dim
 
+from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 
-AGGREGATIONS = {f"ga-{name}": part for name, part in AGGREGATORS.items()}
-PARTS = AGGREGATIONS | {f"ld-{name}": part for name, part in DISTRIBUTORS.items() if name != "none"}
+AGGREGATIONS = {name: part_class(entry) for name, entry in AGGREGATORS.items()}
+PARTS = {f"ga-{name}": part for name, part in AGGREGATIONS.items()} | {
+    f"ld-{name}": part_class(entry) for name, entry in DISTRIBUTORS.items() if name != "none"
+}
 every_part = pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 # What is the same at all positions of a picture, a norm takes off where its batch is that one picture.
 DEAF_TO_ONE_PICTURE = {
@@ -138,7 +141,7 @@ def test_weights_in_half_precision_serve_too(part: Callable[[int], nn.Module], d
 
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "none"])
 def test_the_far_corner_is_heard(name: str):
-    module = awake(AGGREGATORS[name](16)).double().eval()
+    module = awake(AGGREGATIONS[name](16)).double().eval()
     x = features(1, 16, 13, 24).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[..., 0, 0].sum(), x)
     assert (gradient[..., -1, -1].abs().max() > 1e-9) == (name not in NOT_GLOBAL)
@@ -209,7 +212,7 @@ def test_every_aggregation_has_a_definition():
 
 @pytest.mark.parametrize("name", [name for name in AGGREGATORS if name != "none"])
 def test_who_is_blind_to_positions(name: str):
-    module = awake(AGGREGATORS[name](16)).double().eval()
+    module = awake(AGGREGATIONS[name](16)).double().eval()
     x = features(1, 16, 5, 7)
     order = torch.randperm(35, generator=torch.Generator().manual_seed(3))
 

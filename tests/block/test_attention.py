@@ -9,19 +9,13 @@ import torch
 from contract import Watch, awake, features
 from torch import Tensor, nn
 
-from gald.block.aggregation import (
-    A2,
-    ANN,
-    CAM,
-    PAM,
-    CCNet,
-    DANet,
-    NonLocal,
-    NonLocalConcatenation,
-    NonLocalDot,
-    NonLocalGaussian,
-    OCNet,
-)
+from gald.block.aggregation.a2 import A2
+from gald.block.aggregation.ann import ANN
+from gald.block.aggregation.ccnet import CCNet
+from gald.block.aggregation.danet import CAM, PAM, DANet
+from gald.block.aggregation.nonlocal_ import NonLocal, NonLocalDot, NonLocalGaussian
+from gald.block.aggregation.nonlocal_concatenation import NonLocalConcatenation
+from gald.block.aggregation.ocnet import OCNet
 from gald.support.errors import UserError
 
 FUSED = [NonLocal, NonLocalGaussian, PAM, DANet, OCNet, ANN]  # softmax attention by the fused kernel

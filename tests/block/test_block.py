@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from gald.block.aggregation import PSP
-from gald.block.distribution import GateDistribution
-from gald.block.gald import GALD, ORDERS
+from gald.block import ORDERS
+from gald.block.aggregation.psp import PSP
+from gald.block.distribution.gate import GateDistribution
+from gald.block.gald import GALD
 from gald.support.errors import UserError
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from contract import Watch, awake, features
 
-from gald.block.aggregation import CFNet
+from gald.block.aggregation.cfnet import CFNet
 from gald.support.errors import UserError
 
 

@@ -9,7 +9,7 @@ import torch
 from contract import features
 from torch import nn
 
-from gald.block.aggregation import CGNL, CGNLRBF
+from gald.block.aggregation.cgnl import CGNL, CGNLRBF
 from gald.support.errors import UserError
 
 

@@ -12,19 +12,17 @@ from contract import Watch, awake, features
 from definitions.layers import conv_norm, conv_norm_relu, convolved, mute
 from torch import Tensor, nn
 
-from gald.block.distribution import (
-    DISTRIBUTORS,
-    AverageDistribution,
-    BilinearDistribution,
-    DynamicKernelDistribution,
-    GateDistribution,
-    MaskDistribution,
-    WindowAffinityDistribution,
-)
+from gald.block import part_class
+from gald.block.distribution import DISTRIBUTORS
+from gald.block.distribution.dynamic_kernel import DynamicKernelDistribution
+from gald.block.distribution.gate import GateDistribution
+from gald.block.distribution.mask import AverageDistribution, BilinearDistribution, MaskDistribution
+from gald.block.distribution.window_affinity import WindowAffinityDistribution
 from gald.support.errors import UserError
 
 MASKS = {"mask": MaskDistribution, "average": AverageDistribution, "bilinear": BilinearDistribution}
-READINGS = {name: part for name, part in DISTRIBUTORS.items() if getattr(part, "relates", False)}
+PARTS = {name: part_class(entry) for name, entry in DISTRIBUTORS.items()}
+READINGS = {name: part for name, part in PARTS.items() if getattr(part, "relates", False)}
 WINDOWS = {name: READINGS[name] for name in ("window_affinity", "dynamic_kernel")}
 every_mask = pytest.mark.parametrize("part", MASKS.values(), ids=MASKS)
 every_reading = pytest.mark.parametrize("part", READINGS.values(), ids=READINGS)

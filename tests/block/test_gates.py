@@ -9,7 +9,11 @@ import torch
 from contract import awake, features
 from torch import nn
 
-from gald.block.aggregation import CAB, CBAM, GAP, GCNet, NonLocal
+from gald.block.aggregation.cab import CAB
+from gald.block.aggregation.cbam import CBAM
+from gald.block.aggregation.gap import GAP
+from gald.block.aggregation.gcnet import GCNet
+from gald.block.aggregation.nonlocal_ import NonLocal
 from gald.support.errors import UserError
 
 

@@ -9,7 +9,10 @@ import torch
 from contract import Watch, awake, features
 from torch import nn
 
-from gald.block.aggregation import BeyondGrids, DGCNet, EncNet, GloRe
+from gald.block.aggregation.dgcnet import DGCNet
+from gald.block.aggregation.encnet import EncNet
+from gald.block.aggregation.gcu import BeyondGrids
+from gald.block.aggregation.glore import GloRe
 from gald.support.errors import UserError
 
 

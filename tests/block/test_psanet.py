@@ -10,8 +10,7 @@ from contract import Watch, awake, features
 from definitions.layers import conv_norm_relu, convolved
 from torch import Tensor
 
-from gald.block.aggregation import PSANet
-from gald.block.aggregation.psanet import _offsets
+from gald.block.aggregation.psanet import PSANet, _offsets
 from gald.support.errors import UserError
 
 

@@ -9,7 +9,9 @@ import torch
 from contract import awake, features
 from torch import nn
 
-from gald.block.aggregation import ASPP, PSP, DenseASPP
+from gald.block.aggregation.aspp import ASPP
+from gald.block.aggregation.dense_aspp import DenseASPP
+from gald.block.aggregation.psp import PSP
 from gald.support.errors import UserError
 
 

@@ -14,6 +14,7 @@ from fake import ade20k, camvid, cityscapes, coco_stuff, mapillary, pascal_conte
 from running import interrupt_step
 from torch import nn
 
+from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.cli.evaluate import evaluate
@@ -117,7 +118,8 @@ def check_parts(recipe: SegmentationConfig, settings: SegmentationConfig, out: P
         before = content.weights
     network = load_model(part.folder / "best.safetensors")[0]
     block: Any = network.block
-    assert (type(block.ga), type(block.ld)) == (AGGREGATORS[recipe.model.ga], DISTRIBUTORS[recipe.model.ld])
+    assert type(block.ga) is part_class(AGGREGATORS[recipe.model.ga])
+    assert type(block.ld) is part_class(DISTRIBUTORS[recipe.model.ld])
     assert (block.order, block.reduce) == (recipe.model.order, 1 if recipe.model.ga == "none" else recipe.model.reduce)
 
 

@@ -10,19 +10,13 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
-from gald.block.aggregation import (
-    A2,
-    ANN,
-    CAM,
-    PAM,
-    CCNet,
-    DANet,
-    NonLocal,
-    NonLocalConcatenation,
-    NonLocalDot,
-    NonLocalGaussian,
-    OCNet,
-)
+from gald.block.aggregation.a2 import A2
+from gald.block.aggregation.ann import ANN
+from gald.block.aggregation.ccnet import CCNet
+from gald.block.aggregation.danet import CAM, PAM, DANet
+from gald.block.aggregation.nonlocal_ import NonLocal, NonLocalDot, NonLocalGaussian
+from gald.block.aggregation.nonlocal_concatenation import NonLocalConcatenation
+from gald.block.aggregation.ocnet import OCNet
 
 
 def flat(*maps: Tensor) -> list[Tensor]:

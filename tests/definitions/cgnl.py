@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from definitions.kind import Definitions
 from definitions.layers import batch_norm, convolved
-from gald.block.aggregation import CGNL, CGNLRBF
+from gald.block.aggregation.cgnl import CGNL, CGNLRBF
 
 DOT_PRODUCT = [(1, 1.0)]
 

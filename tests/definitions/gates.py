@@ -8,7 +8,10 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
-from gald.block.aggregation import CAB, CBAM, GAP, GCNet
+from gald.block.aggregation.cab import CAB
+from gald.block.aggregation.cbam import CBAM
+from gald.block.aggregation.gap import GAP
+from gald.block.aggregation.gcnet import GCNet
 
 
 def literal_gcnet(module: GCNet, x: Tensor) -> Tensor:

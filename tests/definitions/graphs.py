@@ -10,7 +10,10 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import batch_norm, conv_norm, conv_norm_relu, convolved
-from gald.block.aggregation import BeyondGrids, DGCNet, EncNet, GloRe
+from gald.block.aggregation.dgcnet import DGCNet
+from gald.block.aggregation.encnet import EncNet
+from gald.block.aggregation.gcu import BeyondGrids
+from gald.block.aggregation.glore import GloRe
 
 
 def literal_glore(module: GloRe, x: Tensor) -> Tensor:

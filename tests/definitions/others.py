@@ -10,7 +10,9 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import batch_norm, conv_norm, conv_norm_relu, convolved
-from gald.block.aggregation import CFNet, DenseASPP, PSANet
+from gald.block.aggregation.cfnet import CFNet
+from gald.block.aggregation.dense_aspp import DenseASPP
+from gald.block.aggregation.psanet import PSANet
 
 
 def literal_dense_aspp(module: DenseASPP, x: Tensor, dilations: tuple[int, ...] = (3, 6, 12, 18, 24)) -> Tensor:

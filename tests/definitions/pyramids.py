@@ -10,7 +10,8 @@ from torch import Tensor
 
 from definitions.kind import Definitions
 from definitions.layers import conv_norm_relu
-from gald.block.aggregation import ASPP, PSP
+from gald.block.aggregation.aspp import ASPP
+from gald.block.aggregation.psp import PSP
 
 
 def literal_psp(module: PSP, x: Tensor, bins: tuple[int, ...] = (1, 2, 3, 6)) -> Tensor:

@@ -21,9 +21,9 @@ from torchvision.ops import box_iou
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 import gald
+from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
-from gald.block.gald import ORDERS
 from gald.models.detection import Sealed, faster_rcnn, load_torchvision, mask_rcnn
 from gald.models.detection.detectors import FasterDetector
 from gald.models.plug import Plug

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import gald
+from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
-from gald.block.gald import ORDERS
 from gald.models.plug import Plug
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError

@@ -10,96 +10,47 @@ The contract, held by one test over the table (``tests/test_aggregation.py``):
 - it runs under bf16 and fp16 autocast and in channels_last, compiles as one graph, exports with a free size;
 - halving the map first is the business of `gald.GALD`, not of the module.
 
-A new one is a file here and a line in the table.
+A new one is a file here and a line in the table: its name, and where its class lies. The table needs no torch.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
-from gald.block.aggregation.a2 import A2
-from gald.block.aggregation.ann import ANN
-from gald.block.aggregation.aspp import ASPP
-from gald.block.aggregation.cab import CAB
-from gald.block.aggregation.cbam import CBAM
-from gald.block.aggregation.ccnet import CCNet
-from gald.block.aggregation.cfnet import CFNet
-from gald.block.aggregation.cgnl import CGNL, CGNLRBF
-from gald.block.aggregation.danet import CAM, PAM, DANet
-from gald.block.aggregation.dense_aspp import DenseASPP
-from gald.block.aggregation.dgcnet import DGCNet
-from gald.block.aggregation.encnet import EncNet
-from gald.block.aggregation.gap import GAP
-from gald.block.aggregation.gcnet import GCNet
-from gald.block.aggregation.gcu import BeyondGrids
-from gald.block.aggregation.glore import GloRe
-from gald.block.aggregation.nonlocal_ import NonLocal, NonLocalDot, NonLocalGaussian
-from gald.block.aggregation.nonlocal_concatenation import NonLocalConcatenation
-from gald.block.aggregation.ocnet import OCNet
-from gald.block.aggregation.psanet import PSANet
-from gald.block.aggregation.psp import PSP
+if TYPE_CHECKING:
+    from torch import nn
 
-AGGREGATORS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
+AGGREGATORS: dict[str, str | type[nn.Module]] = {
+    "none": "torch.nn:Identity",
     # pyramids and dilated convolutions
-    "psp": PSP,
-    "aspp": ASPP,
-    "dense_aspp": DenseASPP,
+    "psp": "gald.block.aggregation.psp:PSP",
+    "aspp": "gald.block.aggregation.aspp:ASPP",
+    "dense_aspp": "gald.block.aggregation.dense_aspp:DenseASPP",
     # attention between positions
-    "nonlocal": NonLocal,
-    "nonlocal_gaussian": NonLocalGaussian,
-    "nonlocal_dot": NonLocalDot,
-    "nonlocal_concatenation": NonLocalConcatenation,
-    "ocnet": OCNet,
-    "ann": ANN,
-    "ccnet": CCNet,
-    "cfnet": CFNet,
-    "psanet": PSANet,
-    "pam": PAM,
+    "nonlocal": "gald.block.aggregation.nonlocal_:NonLocal",
+    "nonlocal_gaussian": "gald.block.aggregation.nonlocal_:NonLocalGaussian",
+    "nonlocal_dot": "gald.block.aggregation.nonlocal_:NonLocalDot",
+    "nonlocal_concatenation": "gald.block.aggregation.nonlocal_concatenation:NonLocalConcatenation",
+    "ocnet": "gald.block.aggregation.ocnet:OCNet",
+    "ann": "gald.block.aggregation.ann:ANN",
+    "ccnet": "gald.block.aggregation.ccnet:CCNet",
+    "cfnet": "gald.block.aggregation.cfnet:CFNet",
+    "psanet": "gald.block.aggregation.psanet:PSANet",
+    "pam": "gald.block.aggregation.danet:PAM",
     # attention between channels, or both
-    "cam": CAM,
-    "danet": DANet,
-    "cgnl": CGNL,
-    "cgnl_rbf": CGNLRBF,
+    "cam": "gald.block.aggregation.danet:CAM",
+    "danet": "gald.block.aggregation.danet:DANet",
+    "cgnl": "gald.block.aggregation.cgnl:CGNL",
+    "cgnl_rbf": "gald.block.aggregation.cgnl:CGNLRBF",
     # a few descriptors or nodes in between
-    "a2": A2,
-    "glore": GloRe,
-    "beyondgrids": BeyondGrids,
-    "dgcnet": DGCNet,
-    "encnet": EncNet,
+    "a2": "gald.block.aggregation.a2:A2",
+    "glore": "gald.block.aggregation.glore:GloRe",
+    "beyondgrids": "gald.block.aggregation.gcu:BeyondGrids",
+    "dgcnet": "gald.block.aggregation.dgcnet:DGCNet",
+    "encnet": "gald.block.aggregation.encnet:EncNet",
     # one vector for the picture
-    "gap": GAP,
-    "gcnet": GCNet,
-    "cab": CAB,
-    "cbam": CBAM,
+    "gap": "gald.block.aggregation.gap:GAP",
+    "gcnet": "gald.block.aggregation.gcnet:GCNet",
+    "cab": "gald.block.aggregation.cab:CAB",
+    "cbam": "gald.block.aggregation.cbam:CBAM",
 }
-
-__all__ = [
-    "A2",
-    "AGGREGATORS",
-    "ANN",
-    "ASPP",
-    "CAB",
-    "CAM",
-    "CBAM",
-    "CGNL",
-    "CGNLRBF",
-    "GAP",
-    "PAM",
-    "PSP",
-    "BeyondGrids",
-    "CCNet",
-    "CFNet",
-    "DANet",
-    "DGCNet",
-    "DenseASPP",
-    "EncNet",
-    "GCNet",
-    "GloRe",
-    "NonLocal",
-    "NonLocalConcatenation",
-    "NonLocalDot",
-    "NonLocalGaussian",
-    "OCNet",
-    "PSANet",
-]

@@ -25,34 +25,22 @@ adaptively". The rest of its text was not at hand and no code of it is public, s
 ``dynamic_kernel`` are three readings of that sentence, ours. None is claimed to be the authors', nor to reach their
 numbers.
 
-A new one is a file here and a line in the table.
+A new one is a file here and a line in the table: its name, and where its class lies. The table needs no torch.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
-from gald.block.distribution.dynamic_kernel import DynamicKernelDistribution
-from gald.block.distribution.gate import GateDistribution
-from gald.block.distribution.mask import AverageDistribution, BilinearDistribution, MaskDistribution
-from gald.block.distribution.window_affinity import WindowAffinityDistribution
+if TYPE_CHECKING:
+    from torch import nn
 
-DISTRIBUTORS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
-    "mask": MaskDistribution,
-    "average": AverageDistribution,
-    "bilinear": BilinearDistribution,
-    "gate": GateDistribution,
-    "window_affinity": WindowAffinityDistribution,
-    "dynamic_kernel": DynamicKernelDistribution,
+DISTRIBUTORS: dict[str, str | type[nn.Module]] = {
+    "none": "torch.nn:Identity",
+    "mask": "gald.block.distribution.mask:MaskDistribution",
+    "average": "gald.block.distribution.mask:AverageDistribution",
+    "bilinear": "gald.block.distribution.mask:BilinearDistribution",
+    "gate": "gald.block.distribution.gate:GateDistribution",
+    "window_affinity": "gald.block.distribution.window_affinity:WindowAffinityDistribution",
+    "dynamic_kernel": "gald.block.distribution.dynamic_kernel:DynamicKernelDistribution",
 }
-
-__all__ = [
-    "DISTRIBUTORS",
-    "AverageDistribution",
-    "BilinearDistribution",
-    "DynamicKernelDistribution",
-    "GateDistribution",
-    "MaskDistribution",
-    "WindowAffinityDistribution",
-]
