@@ -23,12 +23,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import gald
-from gald.config.settings import SegmentationConfig
-from gald.data.sampling import Stream, positions
-from gald.engine.checkpoint import Checkpoint
+from gald.data.sampling import positions
 from gald.engine.evaluate import measure
-from gald.engine.tasks import segmentation as segment
-from gald.metrics import segmentation_metrics
+from gald.engine.tasks.segmentation import SegmentationTask, load_segmenter
 from gald.models.plug import Plug
 from gald.support.device import create_fabric, describe_device
 from gald.support.files import check_writable, write_whole
@@ -63,57 +60,56 @@ class Settings:
 def main(settings: Settings) -> None:
     """Measure, plug in, measure, train, measure."""
     check_writable(settings.out / "plug.json")
-    network, content = segment.load_model(settings.checkpoint)
-    scores = {"before": measured(network, content, settings)}
+    network, task, _ = load_segmenter(settings.checkpoint)
+    task = placed(task, settings)
+    scores = {"before": measured(network, task, settings)}
     torch.manual_seed(settings.seed)
     gald.plug(network, settings.at, settings.ga, settings.ld, settings.order)
-    scores["plugged in"] = measured(network, content, settings)
-    train(network, content, settings)
-    scores["trained"] = measured(network, content, settings)
+    scores["plugged in"] = measured(network, task, settings)
+    train(network, task, settings)
+    scores["trained"] = measured(network, task, settings)
     show(scores, settings)
     keep(network, scores, settings)
 
 
-def measured(network: nn.Module, content: Checkpoint, settings: Settings) -> dict[str, dict[str, float]]:
+def measured(network: nn.Module, task: SegmentationTask, settings: Settings) -> dict[str, dict[str, float]]:
     """Every score of each split, on whole pictures."""
-    names = [label.name for label in content.labels]
     fabric = create_fabric("cpu")
     network.eval()
     scores = {}
     for split in settings.splits:
-        samples = segment.samples(segment.data(run_of(content, settings), split))
-        metrics = segmentation_metrics(len(names), names)
-        scores[split] = measure(segment.answers(network), samples, metrics, fabric, workers=1, what=split)
+        pairs = task.build_dataset(split)
+        metrics = task.build_metrics(pairs, complete=True)
+        scores[split] = measure(task, task.build_predictor(network), pairs, metrics, fabric, workers=1, what=split)
     return scores
 
 
-def run_of(content: Checkpoint, settings: Settings) -> SegmentationConfig:
-    """The settings of the network's run, with the data where they lie now."""
-    assert isinstance(content.config, SegmentationConfig)
-    return replace(content.config, data=replace(content.config.data, root=settings.root), channels_last=True)
+def placed(task: SegmentationTask, settings: Settings) -> SegmentationTask:
+    """The task of the network's run, with the data where they lie now and the seed of here."""
+    data = replace(task.config.data, root=settings.root)
+    return SegmentationTask(replace(task.config, data=data, seed=settings.seed, channels_last=True))
 
 
-def train(network: nn.Module, content: Checkpoint, settings: Settings) -> None:
+def train(network: nn.Module, task: SegmentationTask, settings: Settings) -> None:
     """AdamW on the block alone, the poly schedule, the losses and augmentation of the network's run.
 
     Not SGD: a gate's gradient is small, and at rates that the block bears it hardly leaves zero.
     """
-    run = run_of(content, settings)
-    pairs = segment.data(run, run.data.train_split)
-    loss_of = segment.losses(run, pairs)
+    pairs = task.build_dataset(task.config.data.train_split)
+    compute_loss = task.build_loss(pairs)
     network.eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, Plug):
             module.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(gald.plugged_parameters(network), lr=settings.lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, settings.steps, power=0.9)
-    stream = Stream(pairs, segment.augmentation(run), settings.seed)
     sampler = positions(0, settings.steps, settings.batch, 0, 1, settings.batch)
-    loader = DataLoader(stream, batch_sampler=sampler, num_workers=1)  # type: ignore[arg-type]
+    samples = task.training_samples(pairs)
+    loader = DataLoader(samples, batch_sampler=sampler, num_workers=1, collate_fn=list)  # type: ignore[arg-type]
     with Bar("train the block", settings.steps, unit="images", per_step=settings.batch) as bar:
         for batch in loader:
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = loss_of(network, batch)["loss"]
+                loss = compute_loss(network, batch)["loss"]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import gald as package
 from gald.block.distribution.mask import MaskDistribution
-from gald.engine.tasks.segmentation import load_model
+from gald.engine.tasks.segmentation import load_segmenter
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -33,7 +33,7 @@ def test_a_block_plugged_into_a_trained_network(tmp_path: Path) -> None:
 
     scores = json.loads((tmp_path / "plug" / "plug.json").read_text())["scores"]
     assert scores["before"] == scores["plugged in"]
-    network, _ = load_model(best)
+    network, _, _ = load_segmenter(best)
     before = network(torch.zeros(1, 3, 64, 64))["out"]
     block = load_file(tmp_path / "plug" / "block.safetensors")
     package.plug(network, "block", "psp", "gate")

@@ -117,23 +117,25 @@ def _networks(source: str, size: tuple[int, int], repetitions: int | None, fabri
     from gald.analysis.profiling.network import measured
     from gald.config.recipes import RECIPES
     from gald.engine import checkpoint
-    from gald.engine.tasks import TASKS
+    from gald.engine.tasks import build_task
     from gald.support.errors import lookup
 
     content = checkpoint.load(Path(source)) if Path(source).suffix in (".safetensors", ".pt") else None
     settings = content.config if content else lookup(RECIPES, source, "recipe")()
-    task, model = TASKS[settings.task], settings.model.bare()
+    model = settings.model.bare()
     wanted: dict[str, dict[str, Any]] = {"no block": {"ga": "none", "ld": "none"}, f"{model.ga} alone": {"ld": "none"},
               f"{model.ga} + {model.ld}": {}}  # fmt: skip
     settled = {name: replace(model, **changes) for name, changes in wanted.items()}
     different = {name: each for i, (name, each) in enumerate(settled.items()) if each not in [*settled.values()][:i]}
     classes = len(content.labels) if content else 20
-    networks = {name: task.model(each, classes).to(fabric.device) for name, each in different.items()}
+    tasks = {name: build_task(replace(settings, model=each)) for name, each in different.items()}
+    networks = {name: task.build_model(classes).to(fabric.device) for name, task in tasks.items()}
+    task = build_task(settings)
     picture = torch.randint(256, (3, *size), dtype=torch.uint8, device=fabric.device)
 
     def look(network: Any) -> None:
         with fabric.autocast():
-            task.shown(network)(picture)
+            task.build_predictor(network)(picture)
         if fabric.device.type == "cuda":
             torch.cuda.synchronize(fabric.device)
 

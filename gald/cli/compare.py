@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gald.analysis.compare import About, Comparison, Shown, Side
     from gald.data.segmentation import SegmentationDataset
     from gald.engine.checkpoint import Checkpoint
+    from gald.engine.tasks.segmentation import SegmentationTask
 
 ELSEWHERE = ("data.root", "model.weights", "init", "accelerator", "data.workers")  # of a machine, not of a network
 
@@ -41,6 +42,7 @@ class Given:
     path: Path
     title: str
     network: nn.Module | None = None
+    task: SegmentationTask | None = None
     content: Checkpoint | None = None
 
 
@@ -71,7 +73,8 @@ def compare(
     import gald
     from gald.analysis.compare import About, check_labels, gallery, report
     from gald.analysis.compare import compare as measured
-    from gald.engine.tasks import segmentation as segment
+    from gald.data.sampling import TransformedDataset
+    from gald.data.transforms import segmentation as transforms
     from gald.support.device import create_fabric, describe_device
     from gald.support.errors import UserError
     from gald.support.files import check_writable, write_json, write_whole
@@ -89,7 +92,7 @@ def compare(
     for note in [note for side in sides for note in side.notes]:
         print(f"gald: {note}", file=sys.stderr)
 
-    sample = segment.samples(pairs).__getitem__
+    sample = TransformedDataset(pairs, transforms.evaluate()).__getitem__
     result = measured(pairs, sample, sides[0], sides[1], name)
     show(result, f"{name} {split}, {len(pairs)} pictures; A is {sides[0].title}, B is {sides[1].title}")
     gained, lost = gallery(result, sample, sides, [label.color for label in pairs.labels])
@@ -119,29 +122,30 @@ def titles(a: Path, b: Path) -> tuple[str, str]:
 
 def opened(path: Path, title: str) -> Given:
     """Load a checkpoint; a folder is opened later, when its pictures are known."""
-    from gald.engine.tasks import segmentation as segment
+    from gald.engine.tasks.segmentation import load_segmenter
     from gald.support.errors import UserError
 
     if (path / "best.safetensors").is_file():
         raise UserError(f"{path} is the folder of a run; give {path / 'best.safetensors'}")
     if not path.exists():
         raise UserError(f"{path} does not exist; give a checkpoint or a folder of label maps")
-    return Given(path, title) if path.is_dir() else Given(path, title, *segment.load_model(path))
+    return Given(path, title) if path.is_dir() else Given(path, title, *load_segmenter(path))
 
 
 def pairs_of(where: Where, split: str | None, given: Sequence[Given]) -> tuple[str, str, SegmentationDataset]:
     """Name, split and pairs; what the flags leave out is the first checkpoint's."""
     from gald.data import registry as datasets
     from gald.engine.checkpoint import check_classes
-    from gald.engine.tasks import segmentation as segment
+    from gald.engine.tasks.segmentation import SegmentationTask
     from gald.support.errors import UserError
 
     contents = [(each.content, each.path) for each in given if each.content is not None]
-    if contents:
-        run = contents[0][0].config
-        run = replace(run, data=replace(run.data, name=where.name or run.data.name, root=where.root or run.data.root))
-        name, split = run.data.name, split or run.data.val_split
-        pairs = segment.data(run, split)
+    tasks = [each.task for each in given if each.task is not None]
+    if tasks:
+        data = tasks[0].config.data
+        data = replace(data, name=where.name or data.name, root=where.root or data.root)
+        name, split = data.name, split or data.val_split
+        pairs = SegmentationTask(replace(tasks[0].config, data=data)).build_dataset(split)
     elif where.name is None:
         raise UserError("two folders don't say what they are predictions of: give --data.name and --data.root")
     else:
@@ -157,15 +161,14 @@ def side_of(given: Given, pairs: SegmentationDataset, fabric: Fabric) -> Side:
     import torch
 
     from gald.analysis.compare import Side, folder_side
-    from gald.engine.tasks import segmentation as segment
 
-    if given.network is None or given.content is None:
+    if given.network is None or given.task is None or given.content is None:
         return folder_side(given.path, pairs, given.title)
-    look = segment.shown(given.network.to(fabric.device))
+    predict = given.task.build_predictor(given.network.to(fabric.device))
 
     def label_map(index: int, image: Tensor) -> Tensor:
         with torch.inference_mode(), fabric.autocast():
-            return look(image.to(fabric.device)).cpu()
+            return predict(image.to(fabric.device)).cpu()
 
     return Side(given.title, label_map, facts(given.content, given.network, given.path))
 

@@ -110,7 +110,7 @@ def _train(network: StageHeads, size: tuple[int, int], steps: int, seed: int) ->
     from gald.support.progress import Bar
 
     pairs = synthetic(size=size, classes=CLASSES, length=steps * BATCH, seed=seed)
-    weight = class_weights(synthetic(size=size, classes=CLASSES, length=64, seed=seed), shown=False).sqrt()
+    weight = class_weights(synthetic(size=size, classes=CLASSES, length=64, seed=seed), show_progress=False).sqrt()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
     network.train()
     with Bar("train", steps, unit="pictures", per_step=BATCH) as bar:

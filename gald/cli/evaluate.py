@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -64,7 +65,7 @@ def evaluate(
     from gald.engine.checkpoint import check_classes
     from gald.engine.evaluate import measure
     from gald.engine.inference import both_sides
-    from gald.engine.tasks import TASKS, load_model
+    from gald.engine.tasks import build_task, load_model
     from gald.support.device import create_fabric, describe_device, peak_memory
     from gald.support.distributed import launched
     from gald.support.errors import UserError
@@ -75,10 +76,11 @@ def evaluate(
     fabric = create_fabric(accelerator, devices, precision=precision)
     path = checkpoint or STREETS
     network, content = load_model(path)
-    run, task = content.config, TASKS[content.config.task]
+    run = content.config
     run = replace(run, data=replace(run.data, name=data.name or run.data.name, root=data.root or run.data.root))
     split = split or run.data.val_split
-    examples = task.data(run, split)
+    task = build_task(run)
+    examples = task.build_dataset(split)
     check_classes(content, examples.labels, path)
     if not examples.labelled:
         raise UserError(f"{run.data.name}'s split {split!r} has no labels: there is nothing to measure")
@@ -91,11 +93,11 @@ def evaluate(
         if seen and fabric.is_global_zero:
             print(f"note: it was trained on {run.data.train_split!r}; of pictures it hasn't seen this says nothing")
         # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
-        views = {"tile": both_sides(tile), "overlap": overlap, "scales": scales, "flip": flip}
-        answer = task.answers(task.views(network.to(fabric.device), **views))
-        metrics = task.all_metrics(examples).to(fabric.device)
-        scores = measure(answer, task.samples(examples), metrics, fabric, workers=workers)
-        if scores[task.SCORE[0]] != scores[task.SCORE[0]]:
+        views: dict[str, Any] = {"tile": both_sides(tile), "overlap": overlap, "scales": scales, "flip": flip}
+        predict = task.build_predictor(network.to(fabric.device), **views)
+        metrics = task.build_metrics(examples, complete=True).to(fabric.device)
+        scores = measure(task, predict, examples, metrics, fabric, workers=workers)
+        if math.isnan(scores[task.score]):
             raise UserError(f"nothing in {run.data.name}'s split {split!r} has a label: there is nothing to measure")
         about = {
             "checkpoint": str(checkpoint or path.name), "step": content.step, "data": run.data.name, "split": split,
@@ -103,7 +105,7 @@ def evaluate(
             "peak_memory_gb": round(peak_memory(fabric.device), 2), "machine": describe_device(fabric.device),
         }  # fmt: skip
         if fabric.is_global_zero:
-            report(scores, task.table(scores, examples), about, out)
+            report(scores, task.score_table(scores, examples), about, out)
 
 
 def report(scores: dict[str, float], sheet: Table, about: dict[str, Any], out: Path) -> None:

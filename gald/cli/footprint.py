@@ -123,19 +123,17 @@ def _trained(path: Path, image: Tensor, place: tuple[int, int]) -> tuple[Scene, 
     """The network's block, and the features that it gets on this picture."""
     import torch
 
-    from gald.config.settings import SegmentationConfig
-    from gald.engine.tasks.segmentation import load_model
+    from gald.engine.tasks.segmentation import load_segmenter
 
-    network, content = load_model(path)
+    network, task, _ = load_segmenter(path)
     caught: list[Tensor] = []
     handle = network.block.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0][0]))
     with torch.no_grad():
         network(image[None])
     handle.remove()
-    assert isinstance(content.config, SegmentationConfig)
-    stride = content.config.model.output_stride  # sample i lies on the same place of its cell in every picture
+    settings = task.config.model
+    stride = settings.output_stride  # sample i lies on the same place of its cell in every picture
     row, column = (min(each // stride, side - 1) for each, side in zip(place, caught[0].shape[1:], strict=True))
-    settings = content.config.model
     scene = Scene(image, caught[0], (row, column), float(stride))
     return scene, {f"{settings.ga} + {settings.ld}, trained": network.block}
 

@@ -59,7 +59,7 @@ def predict(
 
     import torch
 
-    from gald.engine.tasks import TASKS, load_model
+    from gald.engine.tasks import build_task, load_model
     from gald.images.io import read_image
     from gald.support.device import create_fabric
     from gald.support.progress import track
@@ -67,17 +67,17 @@ def predict(
 
     fabric = create_fabric(accelerator, precision=precision)
     network, content = load_model(checkpoint or STREETS)
-    task = TASKS[content.config.task]
+    task = build_task(content.config)
     network.to(fabric.device)
-    views = partial(task.views, network, tile=tile, overlap=overlap, flip=flip)
-    views(scales=scales or (1.0,))  # a view that can't be is refused before the first picture
+    predictor = partial(task.build_predictor, network, tile=tile, overlap=overlap, flip=flip)
+    predictor(scales=scales or (1.0,))  # a view that can't be is refused before the first picture
 
     def predict_one(image: Tensor) -> Any:
         fitting = 1.0 if checkpoint else scale_for(*image.shape[1:])
         with torch.inference_mode(), fabric.autocast():
-            return task.shown(views(scales=scales or (fitting,)))(image.to(fabric.device))
+            return predictor(scales=scales or (fitting,))(image.to(fabric.device))
 
-    files = task.files(content.labels, out, score)
+    files = task.build_writer(content.labels, out, score)
     broken: list[str] = []
     done = 0
     with stoppable() as stop:

@@ -45,10 +45,10 @@ def score(
         scores = cityscapes.of_pairs(predictions, pairs)
         sheets = [official_table(scores, kind, title) for kind in cityscapes.KINDS]
     else:
-        from gald.engine.tasks import segmentation as segment
+        from gald.engine.tasks.segmentation import segmentation_table
 
         scores = scoring.score(predictions, pairs)
-        sheet = segment.table(scores, pairs)
+        sheet = segmentation_table(scores, [label.name for label in pairs.labels])
         sheet.title = f"{title}; {sheet.title}"
         sheets = [sheet]
     screen = console(130)

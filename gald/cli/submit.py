@@ -66,7 +66,7 @@ def submit(
     from gald.engine.submission import SUBMISSIONS
     from gald.engine.submission.making import label_maps, write
     from gald.engine.submission.work import begin, places, settings_of
-    from gald.engine.tasks import segmentation as segment
+    from gald.engine.tasks.segmentation import load_segmenter
     from gald.support.device import create_fabric
     from gald.support.errors import UserError, lookup
     from gald.support.files import check_writable
@@ -76,7 +76,7 @@ def submit(
     split = split or server.splits[0]
     lookup(dict.fromkeys(server.splits), split, f"split for {benchmark}")
     fabric = create_fabric(accelerator, precision=precision)
-    network, content = segment.load_model(checkpoint)
+    network, _, content = load_segmenter(checkpoint)
     pairs = server.pairs(data.root, split)
     check_classes(content, pairs.labels, checkpoint)
 

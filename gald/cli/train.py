@@ -25,40 +25,40 @@ def train(
 
     todo = parts(settings, out)  # before torch is there: what is missing is said at once
 
-    from gald.engine.tasks import TASKS
+    from gald.engine.tasks import build_task
     from gald.engine.train import fit
 
-    task = TASKS[settings.task]
+    task = build_task(settings)
     if len(todo) > 1:
         in_parts(todo, settings, out, resume, notes)
     elif (out / "1-begin").is_dir():
         raise UserError(f"{out} holds a run of several parts, which this is not; choose another --out")
     else:
-        report(out, fit(task, settings, out, resume=resume, notes=notes), task.SCORE[1])
+        report(out, fit(settings, out, resume=resume, notes=notes), task.score_title)
 
 
 def in_parts(todo: Sequence[Part], settings: RunConfig, out: Path, resume: bool, notes: Sequence[str]) -> None:
     """Train one part after the other, on the same processes. What a later part would lack is told before the first."""
     from gald.engine.phases import check, said
     from gald.engine.run_folder import check_folder, check_plan, keep_plan
-    from gald.engine.tasks import TASKS
+    from gald.engine.tasks import build_task
     from gald.engine.train import fit_here, processes
     from gald.support.distributed import everyone, first_alone, launched, together
     from gald.support.signals import stoppable
 
-    task, fabric = TASKS[settings.task], processes(settings)
+    task, fabric = build_task(settings), processes(settings)
     with launched(fabric), stoppable() as stop:
         together(fabric, lambda: check_folder(out, resume=False))  # a run of one may lie there
         first_alone(fabric, lambda: check_plan(out, settings, resume))
         done = together(fabric, lambda: begun(todo, resume))
         todo = todo[everyone(fabric, done)[0] :]
-        together(fabric, lambda: check(task, todo))
+        together(fabric, lambda: check(todo))
         first_alone(fabric, lambda: keep_plan(out, settings))
         for part in todo:
             goes_on = everyone(fabric, (part.folder / "last.pt").is_file())[0]
             words = [*notes, said(part)] if part is todo[0] else [said(part)]
-            ended = fit_here(task, part.settings, part.folder, fabric, stop, resume=goes_on, notes=words)
-            report(part.folder, ended, task.SCORE[1])
+            ended = fit_here(part.settings, part.folder, fabric, stop, resume=goes_on, notes=words)
+            report(part.folder, ended, task.score_title)
 
 
 def begun(todo: Sequence[Part], resume: bool) -> int:

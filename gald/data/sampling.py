@@ -7,28 +7,56 @@ stopped and resumed sees what it would have seen, and workers, processes and acc
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gald.data.segmentation import SegmentationSample
 from gald.support.errors import UserError
 
 
-class Stream(Dataset[SegmentationSample]):
+class Sample(TypedDict):
+    """What every sample has, whatever the task: ``image`` uint8 (3, H, W) RGB, and the picture's ``name``."""
+
+    image: Tensor
+    name: str
+
+
+SampleT = TypeVar("SampleT", bound=Sample)
+SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
+
+
+@runtime_checkable
+class SizedDataset(Protocol[SampleT_co]):
+    """A data set with a length, which torch's `Dataset` doesn't promise."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> SampleT_co: ...
+
+
+class TransformedDataset(Dataset[SampleT]):
+    """The samples of a data set, each transformed."""
+
+    def __init__(self, data: SizedDataset[SampleT], transform: Callable[[SampleT], SampleT]) -> None:
+        self.data, self.transform = data, transform
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> SampleT:
+        return self.transform(self.data[index])
+
+
+class Stream(Dataset[SampleT]):
     """``stream[position]`` for any position >= 0; every ``len(data)`` positions are one shuffled pass over the data."""
 
-    def __init__(
-        self,
-        data: Dataset[SegmentationSample],
-        transform: Callable[[SegmentationSample], SegmentationSample],
-        seed: int,
-    ) -> None:
+    def __init__(self, data: SizedDataset[SampleT], transform: Callable[[SampleT], SampleT], seed: int) -> None:
         self.data, self.transform, self.seed = data, transform, seed
-        self.length: int = len(data)  # type: ignore[arg-type]  # torch's Dataset promises no length, Pairs has one
-        assert self.length > 0, "a stream needs at least one pair"
+        self.length = len(data)
+        assert self.length > 0, "a stream needs at least one sample"
         self._epoch, self._order = -1, torch.empty(0)
 
     def index(self, position: int) -> int:
@@ -41,7 +69,7 @@ class Stream(Dataset[SegmentationSample]):
     def _permutation(self, epoch: int) -> Tensor:
         return torch.randperm(self.length, generator=torch.Generator().manual_seed(mix(self.seed, 0, epoch)))
 
-    def __getitem__(self, position: int) -> SegmentationSample:
+    def __getitem__(self, position: int) -> SampleT:
         sample = self.data[self.index(position)]
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also reset the accelerator's generators, which dropout draws from

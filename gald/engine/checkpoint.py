@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -26,6 +26,7 @@ from gald.support.errors import UserError
 from gald.support.files import write_whole
 
 FORMAT = "gald-1"
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,12 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     if complaints:
         raise UserError(f"{source} is of another network: of {len(own)} weights, {'; '.join(complaints)}")
     model.load_state_dict(weights)
+
+
+def restored(network: ModuleT, content: Checkpoint, path: Path) -> ModuleT:
+    """The network with the weights of what was read from ``path``, in evaluation mode."""
+    load_weights(network, content.weights, str(path))
+    return network.eval()
 
 
 def check_classes(content: Checkpoint, labels: Sequence[Label], path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from gald.config.settings import PhaseConfig, RunConfig, SegmentationConfig
@@ -71,16 +70,17 @@ def said(part: Part) -> str:
     )
 
 
-def check(task: ModuleType, todo: Sequence[Part]) -> None:
+def check(todo: Sequence[Part]) -> None:
     """Open the data of every part, so that what a late one lacks is told before the first has trained for a day."""
     from gald.data.sampling import share  # with torch, which a missing folder needn't wait for
+    from gald.engine.tasks import build_task
 
     trained = None
     for part in todo:
         run, about = part.settings, part.settings.data
         try:
             share(run.batch, run.devices * run.nodes, run.micro_batch)
-            tables = [task.data(run, split).labels for split in (about.train_split, about.val_split)]
+            tables = [build_task(run).build_dataset(split).labels for split in (about.train_split, about.val_split)]
         except UserError as error:
             raise UserError(f"{part.title}: {error}") from None
         for names in ([label.name for label in table] for table in tables):

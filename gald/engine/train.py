@@ -13,12 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any, Generic, cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.wrappers import _FabricModule
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -27,11 +27,13 @@ from torch.utils.data import DataLoader
 
 from gald.block.depthwise import train_depthwise_fast
 from gald.config.settings import DataConfig, RunConfig
-from gald.data.sampling import Stream, mix, positions, share
+from gald.data.sampling import mix, positions, share
 from gald.data.segmentation import Label
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.run_folder import Log, changed, check_folder, claimed
+from gald.engine.tasks import build_task
+from gald.engine.tasks.task import ComputeLoss, DatasetT, PredictionT, SampleT, Task
 from gald.support.device import create_fabric, describe_device, keep_freed_memory, peak_memory
 from gald.support.distributed import everyone, first_alone, launched, together
 from gald.support.errors import UserError
@@ -40,17 +42,17 @@ from gald.support.signals import leave_signals_to_the_parent, stoppable
 
 
 @dataclass
-class Run:
+class Run(Generic[DatasetT, SampleT, PredictionT]):
     """A run in progress: what a checkpoint must hold, and the tools of the loop."""
 
     config: RunConfig
     out: Path
     fabric: Fabric
-    task: ModuleType
-    model: Any
-    optimizer: Any
-    train_data: Any
-    val_data: Any
+    task: Task[DatasetT, SampleT, PredictionT]
+    model: _FabricModule
+    optimizer: torch.optim.Optimizer
+    train_data: DatasetT
+    val_data: DatasetT
     step: int = 0
     best: float = -math.inf
 
@@ -70,19 +72,18 @@ class Ended:
     first: bool
 
 
-def fit(task: ModuleType, config: RunConfig, out: Path, *, resume: bool = False, notes: Sequence[str] = ()) -> Ended:
-    """Train ``task`` as ``config`` says, into the folder ``out``.
+def fit(config: RunConfig, out: Path, *, resume: bool = False, notes: Sequence[str] = ()) -> Ended:
+    """Train as ``config`` says, into the folder ``out``.
 
     Writes config.json, metrics.jsonl, TensorBoard events, last.pt and best.safetensors.
     ``resume`` goes on from last.pt. ``notes`` are said once, before the first step.
     """
     fabric = processes(config)
     with launched(fabric), stoppable() as stop:
-        return fit_here(task, config, out, fabric, stop, resume=resume, notes=notes)
+        return fit_here(config, out, fabric, stop, resume=resume, notes=notes)
 
 
 def fit_here(
-    task: ModuleType,
     config: RunConfig,
     out: Path,
     fabric: Fabric,
@@ -101,7 +102,7 @@ def fit_here(
     with claimed(out, fabric):
         together(fabric, lambda: check_folder(out, resume))
         saved = together(fabric, lambda: resumable(config, out)) if resume else None
-        run = prepare(task, config, out, fabric, saved)
+        run = prepare(build_task(config), config, out, fabric, saved)
         if saved is not None and run.step < config.steps:
             notes = [*notes, f"going on at step {run.step} of {config.steps}"]
         if run.first:
@@ -141,11 +142,15 @@ def resumable(config: RunConfig, out: Path) -> checkpoint.Checkpoint:
 
 
 def prepare(
-    task: ModuleType, config: RunConfig, out: Path, fabric: Fabric, saved: checkpoint.Checkpoint | None = None
-) -> Run:
+    task: Task[DatasetT, SampleT, PredictionT],
+    config: RunConfig,
+    out: Path,
+    fabric: Fabric,
+    saved: checkpoint.Checkpoint | None = None,
+) -> Run[DatasetT, SampleT, PredictionT]:
     """Data, network and optimizer; the initial weights follow from the seed, or from what was saved."""
     train_data, val_data, network = together(fabric, lambda: build(task, config, fabric, saved))
-    optimizer = optimizer_for(network, config, task.BACKBONE)
+    optimizer = optimizer_for(network, config, task.backbone_prefix)
     if config.compile:
         network = torch.compile(network)  # type: ignore[assignment]  # a module all the same
     model, optimizer = fabric.setup(network, optimizer)
@@ -166,11 +171,11 @@ def optimizer_for(network: nn.Module, config: RunConfig, backbone: str) -> torch
 
 
 def build(
-    task: ModuleType, config: RunConfig, fabric: Fabric, saved: checkpoint.Checkpoint | None
-) -> tuple[Any, Any, nn.Module]:
+    task: Task[DatasetT, SampleT, PredictionT], config: RunConfig, fabric: Fabric, saved: checkpoint.Checkpoint | None
+) -> tuple[DatasetT, DatasetT, nn.Module]:
     """All that may meet a user's mistake, and needs no other process."""
-    train_data = task.data(config, config.data.train_split)
-    val_data = task.data(config, config.data.val_split)
+    train_data = task.build_dataset(config.data.train_split)
+    val_data = task.build_dataset(config.data.val_split)
     for split, each in ((config.data.train_split, train_data), (config.data.val_split, val_data)):
         if not each.labelled:
             raise UserError(f"{config.data.name}'s split {split!r} has no labels, to train or to validate on")
@@ -178,8 +183,7 @@ def build(
     torch.manual_seed(config.seed)
     # a run that goes on has all its weights: what it began from may be gone by now
     begin = saved or (checkpoint.load(config.init) if config.init else None)
-    settings = config.model if begin is None else config.model.bare()
-    network: nn.Module = task.model(settings, len(train_data.labels))
+    network = task.build_model(len(train_data.labels), initial_weights=begin is None)
     if begin is not None:
         source = Path("last.pt") if saved else config.init or Path()
         checkpoint.check_classes(begin, train_data.labels, source)
@@ -215,7 +219,7 @@ def norms(network: nn.Module) -> list[nn.Module]:
     return [each for each in network.modules() if isinstance(each, _BatchNorm)]
 
 
-def learn(run: Run) -> None:
+def learn(run: Run[DatasetT, SampleT, PredictionT]) -> None:
     """Training mode; with ``frozen_norm`` the batch norms stay as they are."""
     run.model.train()
     if run.config.frozen_norm:
@@ -242,10 +246,10 @@ def learning_rate(config: RunConfig, step: int) -> float:
     return float(optim.lr * warm * falls)
 
 
-def loop(run: Run, stop: Callable[[], bool]) -> None:
+def loop(run: Run[DatasetT, SampleT, PredictionT], stop: Callable[[], bool]) -> None:
     """The loop: step, log, save, validate; ends at the last step, or earlier where a stop is wished."""
     config, fabric = run.config, run.fabric
-    loss_of = together(fabric, lambda: run.task.losses(config, run.train_data, shown=run.first))
+    loss_of = together(fabric, lambda: run.task.build_loss(run.train_data, show_progress=run.first))
     log = first_alone(fabric, lambda: Log(run.out, config, run.step, describe_device(fabric.device)))
     bar = Bar("train", config.steps, start=run.step, unit="images", per_step=config.batch, shown=run.first)
     with bar, closing(loader(run)) as batches:
@@ -262,14 +266,16 @@ def loop(run: Run, stop: Callable[[], bool]) -> None:
                     {**means, "images_per_second": bar.rate, "memory_gb": peak_memory(fabric.device)},
                 )
             if due(run) or run.step % config.save_every == 0:
-                keep_last(run, turns, loss_of)
+                keep_last(run, turns[-1])
             if due(run):
                 check(run, bar, log)
         if run.step < config.steps:
             keep_last(run)
 
 
-def step(run: Run, turns: list[Any], loss_of: Callable[..., dict[str, Tensor]]) -> dict[str, float]:
+def step(
+    run: Run[DatasetT, SampleT, PredictionT], turns: list[list[SampleT]], loss_of: ComputeLoss[SampleT]
+) -> dict[str, float]:
     """Forward and backward over the micro-batches, one step of the optimizer; loss terms, gradient norm and rate."""
     config, fabric = run.config, run.fabric
     rate = learning_rate(config, run.step)
@@ -294,22 +300,21 @@ def step(run: Run, turns: list[Any], loss_of: Callable[..., dict[str, Tensor]]) 
     return {**means, "lr": rate}
 
 
-def loader(run: Run) -> Generator[list[Any]]:
+def loader(run: Run[DatasetT, SampleT, PredictionT]) -> Generator[list[list[SampleT]]]:
     """The micro-batches of each step to come, for this process.
 
     To be closed: that ends the loading processes, which take no signal but their parent's word.
     """
     config, fabric = run.config, run.fabric
-    stream = Stream(run.train_data, run.task.augmentation(config), config.seed)
     micro, turns = share(config.batch, fabric.world_size, config.micro_batch)
     sampler = positions(run.step, config.steps, config.batch, fabric.global_rank, fabric.world_size, micro)
     workers = config.data.workers
     batches: Any = iter(
         DataLoader(
-            stream,
+            run.task.training_samples(run.train_data),
             batch_sampler=sampler,  # type: ignore[arg-type]  # any sequence of index sequences will do
             num_workers=workers,
-            collate_fn=run.task.collate,
+            collate_fn=list,
             pin_memory=fabric.device.type == "cuda",
             worker_init_fn=leave_signals_to_the_parent if workers else None,
         )
@@ -330,12 +335,14 @@ def averaged(fabric: Fabric, values: dict[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, numbers.tolist(), strict=True))
 
 
-def check_finite(run: Run, means: dict[str, float], own: float, turns: list[Any]) -> None:
+def check_finite(
+    run: Run[DatasetT, SampleT, PredictionT], means: dict[str, float], own: float, turns: list[list[SampleT]]
+) -> None:
     """Stop before a NaN reaches the weights; name the step, and the pictures of the processes that met it."""
     wrong = [name for name, value in means.items() if not math.isfinite(value)]
     if not wrong:
         return
-    names = [name for batch in turns for name in run.task.names(batch)]
+    names = [sample["name"] for batch in turns for sample in batch]
     met = everyone(run.fabric, [] if math.isfinite(own) else names) if "loss" in wrong else everyone(run.fabric, names)
     kept = run.out / "last.pt"
     sentence = (
@@ -347,17 +354,17 @@ def check_finite(run: Run, means: dict[str, float], own: float, turns: list[Any]
     raise UserError(sentence) if run.first else SystemExit(2)
 
 
-def due(run: Run) -> bool:
+def due(run: Run[DatasetT, SampleT, PredictionT]) -> bool:
     """Whether this step is followed by a validation."""
     every = run.config.val_every
     return run.step == run.config.steps or bool(every and run.step % every == 0)
 
 
-def check(run: Run, bar: Bar, log: Log | None) -> None:
+def check(run: Run[DatasetT, SampleT, PredictionT], bar: Bar, log: Log | None) -> None:
     """Validate, say it, log it, and keep the weights if they are the best so far."""
     scores = validate(run)
-    key, title = run.task.SCORE
-    bar.say(f"step {run.step}: val {title} {100 * scores[key]:.2f} %")
+    key = run.task.score
+    bar.say(f"step {run.step}: val {run.task.score_title} {100 * scores[key]:.2f} %")
     if log:
         log.write("val", run.step, scores)
     if not math.isfinite(run.best) or scores[key] >= run.best:
@@ -365,41 +372,39 @@ def check(run: Run, bar: Bar, log: Log | None) -> None:
         first_alone(run.fabric, lambda: checkpoint.save(run.out / "best.safetensors", snapshot(run, optimizer=False)))
 
 
-def validate(run: Run) -> dict[str, float]:
+def validate(run: Run[DatasetT, SampleT, PredictionT]) -> dict[str, float]:
     """Scores on the validation split; the statistics of batch norm are averaged over the processes first."""
     average_buffers(run)
     run.model.eval()
     task, workers = run.task, run.config.data.workers
-    answer, samples = task.answers(run.model), task.samples(run.val_data)
-    metric = task.metrics(run.val_data.labels).to(run.fabric.device)
-    scores = measure(answer, samples, metric, run.fabric, workers=workers, what="validate")
+    predict = task.build_predictor(run.model)
+    metrics = task.build_metrics(run.val_data, complete=False).to(run.fabric.device)
+    scores = measure(task, predict, run.val_data, metrics, run.fabric, workers=workers, what="validate")
     learn(run)
     return scores
 
 
-def average_buffers(run: Run) -> None:
+def average_buffers(run: Run[DatasetT, SampleT, PredictionT]) -> None:
     """Give every process the mean of the running statistics (they differ where batch norm is not synchronised)."""
     if run.fabric.world_size > 1 and not run.config.frozen_norm:  # a mean of equals can be off by a rounding
         for buffer in run.model.module.buffers():
             if buffer.is_floating_point():
-                buffer.copy_(run.fabric.all_reduce(buffer, reduce_op="mean"))
+                buffer.copy_(cast(Tensor, run.fabric.all_reduce(buffer, reduce_op="mean")))
 
 
-def snapshot(run: Run, optimizer: bool) -> checkpoint.Checkpoint:
+def snapshot(run: Run[DatasetT, SampleT, PredictionT], optimizer: bool) -> checkpoint.Checkpoint:
     """The run as it stands."""
     state = run.optimizer.state_dict() if optimizer else None
     return checkpoint.Checkpoint(run.config, run.train_data.labels, run.step, run.best, run.model.state_dict(), state)
 
 
-def keep_last(
-    run: Run, turns: list[Any] | None = None, loss_of: Callable[..., dict[str, Tensor]] | None = None
-) -> None:
+def keep_last(run: Run[DatasetT, SampleT, PredictionT], batch: list[SampleT] | None = None) -> None:
     """Write last.pt, if the network is still sound on the batch that it has just learned."""
     average_buffers(run)
-    if turns is not None and loss_of is not None:
+    if batch is not None:
         run.model.eval()
         with torch.no_grad():
-            own = float(run.task.sound(run.model, turns[-1], loss_of))
+            own = float(run.task.activation(run.model, batch))
         learn(run)
-        check_finite(run, averaged(run.fabric, {"loss": torch.tensor(own, device=run.fabric.device)}), own, turns[-1:])
+        check_finite(run, averaged(run.fabric, {"loss": torch.tensor(own, device=run.fabric.device)}), own, [batch])
     first_alone(run.fabric, lambda: checkpoint.save(run.out / "last.pt", snapshot(run, optimizer=True)))

@@ -28,10 +28,12 @@ from gald.cli import main as cli
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.datasets.camvid import LABELS
 from gald.data.registry import load_segmentation
-from gald.data.segmentation import Label
+from gald.data.sampling import TransformedDataset
+from gald.data.segmentation import Label, SegmentationDataset
+from gald.data.transforms import segmentation as transforms
 from gald.engine import checkpoint
 from gald.engine.scoring import score
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import build_segmenter
 from gald.metrics import MeanIoU
 from gald.metrics.bands import BandIoU
 from gald.support.errors import UserError
@@ -185,10 +187,15 @@ def camvid(tmp_path: Path) -> Path:
     return tmp_path / "camvid"
 
 
+def samples(pairs: SegmentationDataset):
+    """The samples as evaluation takes them."""
+    return TransformedDataset(pairs, transforms.evaluate()).__getitem__
+
+
 def compared(root: Path, a: Path, b: Path):
     pairs = load_segmentation("camvid", root, "val")
     sides = [folder_side(folder, pairs, title) for folder, title in ((a, "first"), (b, "second"))]
-    sample = segment.samples(pairs).__getitem__
+    sample = samples(pairs)
     return compare(pairs, sample, *sides, "camvid"), pairs, sides, sample
 
 
@@ -265,7 +272,7 @@ def test_a_map_of_another_size_is_named(camvid: Path):
     pairs = load_segmentation("camvid", camvid, "val")
     flat = Side("mine", lambda index, image: torch.zeros(1, 4, dtype=torch.int64))
     with pytest.raises(UserError, match="mine gives 4x1 for 0001TP_000001, whose truth is 4x2"):
-        compare(pairs, segment.samples(pairs).__getitem__, flat, flat, "camvid")
+        compare(pairs, samples(pairs), flat, flat, "camvid")
 
 
 # ------------------------------------------------------------------------------------------------------------- words
@@ -416,7 +423,7 @@ def run_of(path: Path, classes: tuple[Label, ...] = LABELS, seed: int = 0, **dat
     torch.manual_seed(seed)
     small = SegmenterConfig(backbone="test_resnet", channels=16, output_stride=16)
     settings = SegmentationConfig(model=small, data=SegmentationDataConfig(name="camvid", **data), seed=seed)
-    network = segment.model(settings.model, len(classes))
+    network = build_segmenter(settings.model, len(classes))
     checkpoint.save(path, checkpoint.Checkpoint(settings, classes, 7, 0.5, network.state_dict()))
     return path
 

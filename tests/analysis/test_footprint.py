@@ -19,7 +19,7 @@ from gald.cli.main import main
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.segmentation import Label
 from gald.engine import checkpoint
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.heatmap import covered, levels, marked, painted
 from gald.images.sheet import WIDTH, Cell, Scale, longest_side, sheet
 
@@ -247,7 +247,7 @@ def test_the_block_of_a_checkpoint(picture: Path, tmp_path: Path, capsys: pytest
         data=SegmentationDataConfig(crop=(32, 48)),
     )
     labels = tuple(Label(name, (0, 0, 0), i) for i, name in enumerate("ab"))
-    network = awake(segment.model(config.model, 2))
+    network = awake(build_segmenter(config.model, 2))
     path = tmp_path / "best.safetensors"
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
     scene, blocks = command._trained(path, image(33, 50), (32, 49))

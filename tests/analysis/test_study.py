@@ -45,7 +45,7 @@ from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.tasks import load_model
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import SegmentationTask, build_segmenter
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
 
@@ -61,6 +61,7 @@ RUN = SegmentationConfig(
     val_every=0,
     accelerator="cpu",
 )
+TASK = SegmentationTask(RUN)
 
 
 def tiny(**changes: Any) -> Study:
@@ -179,6 +180,7 @@ def test_a_stop_ends_an_evaluation_at_the_next_picture(straight: Path, root: Pat
     network.register_forward_hook(lambda *_: seen.append(1))
     with pytest.raises(Stopped):
         count(
+            TASK,
             network,
             load_segmentation("camvid", root, "val"),
             create_fabric("cpu"),
@@ -287,7 +289,7 @@ def test_a_study_says_what_it_is_and_builds_its_networks(name: str) -> None:
     assert len(set(models)) == len(models), "two rows are the same network"
     for row in study.rows.values():
         assert from_json(to_json(row)) == row
-        network = segment.model(replace(row.model, backbone="test_resnet", channels=16), num_classes=5).train()
+        network = build_segmenter(replace(row.model, backbone="test_resnet", channels=16), num_classes=5).train()
         assert network(torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8))["out"].shape == (2, 5, 32, 48)
     for row, other in study.pairs:
         assert row != other
@@ -299,7 +301,7 @@ def test_a_study_says_what_it_is_and_builds_its_networks(name: str) -> None:
 
 
 def builds(*models: SegmenterConfig) -> list[Any]:
-    return [lambda each=each: segment.model(each, 5) for each in models]
+    return [lambda each=each: build_segmenter(each, 5) for each in models]
 
 
 SMALL = SegmenterConfig(backbone="test_resnet", channels=16, output_stride=16)
@@ -324,14 +326,14 @@ def test_rows_begin_equal_in_every_layer_that_they_share() -> None:
     assert [name for name in inside if not torch.equal(psp[name], psp_ld[name])] == []
     # what seeding alone gives: the layers behind an aggregation begin elsewhere
     torch.manual_seed(3)
-    alone = segment.model(MODELS[1], 5).state_dict()
+    alone = build_segmenter(MODELS[1], 5).state_dict()
     assert not torch.equal(alone["classify.weight"], psp["classify.weight"])
 
 
 def test_the_first_weights_hang_on_the_seed_and_fit_their_network() -> None:
     here, again, other = (list(first_weights(builds(*MODELS), seed)) for seed in (0, 0, 1))
     for model, one, same, differs in zip(MODELS, here, again, other, strict=True):
-        segment.model(model, 5).load_state_dict(one)
+        build_segmenter(model, 5).load_state_dict(one)
         assert all(torch.equal(one[name], same[name]) for name in one)
         assert not torch.equal(one["classify.weight"], differs["classify.weight"])
 
@@ -373,20 +375,20 @@ def test_the_rows_of_a_seed_see_the_same_and_begin_alike(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[list[str], Tensor, Tensor]] = []
-    make = segment.losses
+    build_loss = SegmentationTask.build_loss
 
-    def losses(*arguments: Any, **options: Any) -> Any:
-        of = make(*arguments, **options)
+    def watched_loss(*arguments: Any, **options: Any) -> Any:
+        compute_loss = build_loss(*arguments, **options)
 
         def watched(network: Any, batch: Any) -> Any:
-            if network.training:
-                name = "classify.weight"
-                seen.append((batch["name"], batch["image"].clone(), network.state_dict()[name].clone()))
-            return of(network, batch)
+            name = "classify.weight"
+            images = torch.stack([sample["image"] for sample in batch])
+            seen.append(([sample["name"] for sample in batch], images, network.state_dict()[name].clone()))
+            return compute_loss(network, batch)
 
         return watched
 
-    monkeypatch.setattr(segment, "losses", losses)
+    monkeypatch.setattr(SegmentationTask, "build_loss", watched_loss)
     assert run("tiny", at(root), tmp_path, ["none", "mask"], [0, 1], lambda: False) == ""
     assert len(seen) == 2 * 2 * 4
     none, mask, none1, mask1 = (seen[i : i + 4] for i in (0, 4, 8, 12))
@@ -405,8 +407,8 @@ def test_the_numbers_are_those_of_gald_evaluate(straight: Path, root: Path) -> N
     """Two ways to count: sums kept by picture here, one sum there."""
     best, pairs = straight / "mask" / "1" / "best.safetensors", load_segmentation("camvid", root, "test")
     network, _ = load_model(best)
-    answer, metrics = segment.answers(network), segment.all_metrics(pairs)
-    there = measure(answer, segment.samples(pairs), metrics, create_fabric("cpu"))
+    predict, metrics = TASK.build_predictor(network), TASK.build_metrics(pairs, complete=True)
+    there = measure(TASK, predict, pairs, metrics, create_fabric("cpu"))
     here = json.loads((straight / "mask" / "1" / "test.json").read_text())
     shared = here["scores"].keys() & there.keys()
     assert {"miou", "iou/Pole", "boundary_iou", "boundary_f/3px", "iou_small", "pixel_accuracy"} <= shared
@@ -603,7 +605,7 @@ def test_loading_processes_that_a_stop_ended_are_no_failure(
     (out / "mask" / "1" / "test.json").unlink()
 
     def killed(*arguments: object, **options: object) -> None:
-        if len(arguments) == 4:
+        if len(arguments) == 5:
             wished.append(1)
         raise RuntimeError("a worker was killed")
 
@@ -620,11 +622,11 @@ def test_loading_processes_that_a_stop_ended_are_no_failure(
 def test_counts_lie_in_the_order_of_the_pictures(straight: Path, root: Path, workers: int) -> None:
     pairs = load_segmentation("camvid", root, "test")
     network, _ = load_model(straight / "none" / "0" / "best.safetensors")
-    found = count(network, pairs, create_fabric("cpu"), lambda: False, workers=workers, what="test")
+    found = count(TASK, network, pairs, create_fabric("cpu"), lambda: False, workers=workers, what="test")
     pixels = [torch.bincount(pairs.mask(i).flatten(), minlength=256)[:11].tolist() for i in range(3)]
     assert found["truth"][:, 0].tolist() == pixels
-    answer = segment.answers(network)
+    predict = TASK.build_predictor(network)
     for i in range(3):
-        prediction, truth = answer(segment.samples(pairs)[i])
+        prediction, truth = predict(pairs.image(i)), pairs.mask(i)
         right = ((prediction == truth) & (truth != 255)).sum()
         assert found["iou"][i, 0].sum() == right

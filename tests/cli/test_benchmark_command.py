@@ -22,7 +22,7 @@ from gald.analysis.profiling.times import Times, affordable, in_turns, rounds
 from gald.cli import benchmark as command
 from gald.cli.main import main
 from gald.config.recipes import RECIPES
-from gald.engine.tasks import TASKS
+from gald.engine.tasks import build_task
 from gald.support.errors import UserError
 
 TINY = Case(PLAIN, channels=8, size=(5, 6))
@@ -355,8 +355,7 @@ def test_whole_networks(recipe: str, names: list[str], tmp_path: Path, monkeypat
           "--out", str(out)])  # fmt: skip
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["network"] for row in rows] == names
-    task = TASKS[settings.task]
-    whole = task.model(small.model.bare(), 20)
+    whole = build_task(small).build_model(20, initial_weights=False)
     assert int(rows[-1]["parameters"]) == sum(each.numel() for each in whole.parameters())
     assert float(rows[0]["parameters_ratio"]) == float(rows[0]["forward_s_ratio"]) == 1
     assert {row["size"] for row in rows} == {"32x48"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,10 +30,11 @@ from gald.config.settings import (
 )
 from gald.data.datasets.shapes import shapes
 from gald.data.readers.coco_masks import mask_of, runs_of
+from gald.data.transforms import detection as transforms
 from gald.engine import checkpoint
 from gald.engine.run_folder import claimed
-from gald.engine.tasks import detection as detect
 from gald.engine.tasks import load_model
+from gald.engine.tasks.detection import DetectionTask, build_detector, objects_of, torchvision_target
 from gald.engine.train import fit, keep_last, learning_rate, loop, prepare
 from gald.support.device import create_fabric
 from gald.support.distributed import launched
@@ -112,7 +112,7 @@ def test_evaluate_and_predict_from_the_run(straight: Path, tmp_path: Path) -> No
     network, _ = load_model(best)
     with torch.inference_mode():
         assert network([picture])[0]["masks"].is_floating_point()  # as torchvision's; bool in the commands only
-        expected = detect.shown(network)(picture)
+        expected = DetectionTask(CONFIG).build_predictor(network)(picture)
     assert len(found["annotations"]) == len(expected["boxes"])
     for each, box, mask in zip(found["annotations"], expected["boxes"], expected["masks"], strict=True):
         left, top, width, height = each["bbox"]
@@ -137,7 +137,7 @@ def test_what_is_to_be_ignored_is_not_trained_on() -> None:
         "boxes": torch.tensor([[0.0, 0, 4, 4], [1, 1, 3, 3]]), "classes": torch.tensor([0, 2]),
         "ignored": torch.tensor([True, False]), "masks": torch.ones(2, 4, 4, dtype=torch.bool),
     }  # fmt: skip
-    target = detect.target(sample)
+    target = torchvision_target(sample)
     assert target["boxes"].tolist() == [[1, 1, 3, 3]]
     assert target["labels"].tolist() == [3]  # 0 is the background
     assert target["masks"].shape == (1, 4, 4)
@@ -152,15 +152,15 @@ def test_the_rate_falls_in_drops() -> None:
 def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with launched(create_fabric("cpu")):
-        run = prepare(detect, replace(CONFIG, steps=3), out, create_fabric("cpu"))
+        run = prepare(DetectionTask(CONFIG), replace(CONFIG, steps=3), out, create_fabric("cpu"))
         run.model, batch = run.model.module, [shapes(split="train", size=(64, 64))[0]]
-        keep_last(run, [batch], lambda *_: {})
+        keep_last(run, batch)
         assert checkpoint.load(out / "last.pt").step == 0
         run.step = 1
         with torch.no_grad():
             next(run.model.backbone.fpn.parameters()).fill_(float("nan"))
         with pytest.raises(UserError, match="the loss is not finite at step 1, batch train_00000"):
-            keep_last(run, [batch], lambda *_: {})
+            keep_last(run, batch)
     assert checkpoint.load(out / "last.pt").step == 0
 
 
@@ -169,7 +169,7 @@ def test_a_network_is_what_the_settings_say() -> None:
         CONFIG.model, ga="psp", ld="average", order="ld-ga", reduce=4, short=(32, 48, 64), longest=96, proposals=7,
         samples=5, head_channels=24, fpn_channels=16, anchors=(10, 20, 40), fpn_norm=True,
     )  # fmt: skip
-    network = detect.model(settings, 3)
+    network = build_detector(settings, 3)
     block = network.backbone.block.block
     assert (type(block.ga).__name__, block.order, block.reduce) == ("PSP", "ld-ga", 4)
     assert block.ld.kind == "average" if hasattr(block.ld, "kind") else block.ld is not None
@@ -189,8 +189,8 @@ def test_training_and_evaluation_see_a_picture_alike() -> None:
     sample = shapes(split="val", size=(250, 331))[0]
     sample["image"] = torch.randint(256, sample["image"].shape, dtype=torch.uint8)
     settings = replace(CONFIG.model, short=(63,), longest=96)
-    network = detect.model(settings, 5)
-    augmented = detect.augmentation(replace(CONFIG, model=settings, data=replace(CONFIG.data, flip=0.0)))(sample)
+    network = build_detector(settings, 5)
+    augmented = transforms.train(settings.short, settings.longest, flip=0.0)(sample)
     trained, _ = network.train().transform([augmented["image"]])
     seen, _ = network.eval().transform([sample["image"]])
     assert trained.image_sizes == seen.image_sizes
@@ -199,13 +199,15 @@ def test_training_and_evaluation_see_a_picture_alike() -> None:
 
 def test_classes_come_out_as_train_ids() -> None:
     output = {"boxes": torch.zeros(2, 4), "labels": torch.tensor([1, 5]), "scores": torch.ones(2)}
-    assert detect.shown(lambda images: [output])(torch.zeros(3, 8, 8))["classes"].tolist() == [0, 4]
+    assert objects_of(output)["classes"].tolist() == [0, 4]
 
 
 def test_torchvision_s_weights_start_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-    network = detect.model(DetectorConfig(pretrained=True, torchvision=tmp_path / "theirs.pth"), 3)  # downloads nothing
+    network = build_detector(
+        DetectorConfig(pretrained=True, torchvision=tmp_path / "theirs.pth"), 3
+    )  # downloads nothing
     assert "theirs.pth: backbone.block, roi_heads.box_predictor (" in capsys.readouterr().out
     for name in ("backbone.body.layer3.0.conv1.weight", "rpn.head.bbox_pred.weight", "roi_heads.box_head.fc6.weight"):
         assert torch.equal(network.state_dict()[name], theirs.state_dict()[name])
@@ -217,18 +219,14 @@ def test_a_picture_that_cannot_be_looked_at_keeps_the_others(
 ) -> None:
     for name in "abc":
         Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
-    look = detect.shown
     calls = iter(range(3))
 
-    def refusing(predict: object) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
-        def of(image: torch.Tensor) -> dict[str, torch.Tensor]:
-            if next(calls) == 1:
-                raise UserError("nothing is left of a picture")
-            return look(predict)(image)
+    def refusing(output: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if next(calls) == 1:
+            raise UserError("nothing is left of a picture")
+        return objects_of(output)
 
-        return of
-
-    monkeypatch.setattr(detect, "shown", refusing)
+    monkeypatch.setattr("gald.engine.tasks.detection.objects_of", refusing)
     with pytest.raises(SystemExit, match="1"):
         cli.main(["predict", str(tmp_path), "--checkpoint", str(straight / "best.safetensors"), "--out",
                   str(tmp_path / "out"), "--accelerator", "cpu"])  # fmt: skip
@@ -245,9 +243,9 @@ def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.Captur
         CONFIG, model=replace(CONFIG.model, masks=True), data=DetectionDataConfig(name="voc0712", root=root)
     )
     with pytest.raises(UserError, match="norm is frozen, and the backbone has nothing to freeze"):
-        fit(detect, replace(CONFIG, model=replace(CONFIG.model, norm="frozen")), tmp_path / "frozen")
+        fit(replace(CONFIG, model=replace(CONFIG.model, norm="frozen")), tmp_path / "frozen")
     with pytest.raises(UserError, match="'voc0712' has no masks in its files; set --model.no-masks"):
-        fit(detect, masks, tmp_path / "run")
+        fit(masks, tmp_path / "run")
     best = straight / "best.safetensors"
     for command, sentence in (
         (
@@ -264,7 +262,7 @@ def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None:
-    fit(detect, CONFIG, tmp_path / "run")
+    fit(CONFIG, tmp_path / "run")
     content = checkpoint.load(tmp_path / "run" / "last.pt")
     with pytest.raises(UserError, match="has 4 classes and the data set has 5"):
         checkpoint.check_classes(replace(content, labels=content.labels[:4]), content.labels, tmp_path)
@@ -273,7 +271,7 @@ def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None
     root = voc0712.write(tmp_path) / "VOCdevkit"
     again = replace(CONFIG, data=DetectionDataConfig(name="voc0712", root=root), init=tmp_path / "run" / "last.pt")
     with pytest.raises(UserError, match="has 5 classes and the data set has 20"):
-        fit(detect, again, tmp_path / "other")
+        fit(again, tmp_path / "other")
 
 
 @pytest.fixture(scope="module")
@@ -320,10 +318,10 @@ def test_every_recipe_trains_resumes_and_is_measured_in_miniature(
     torch.manual_seed(0)
     fabric = create_fabric("cpu", precision=config.precision)
     with launched(fabric), claimed(run, fabric):
-        begun = prepare(detect, config, run, fabric)
+        begun = prepare(DetectionTask(config), config, run, fabric)
         loop(begun, stop=lambda: begun.step >= 1)
     assert checkpoint.load(run / "last.pt").step == 1
-    ended = fit(detect, config, run, resume=True)
+    ended = fit(config, run, resume=True)
     assert ended.step == 2
     cli.main(["evaluate", "--checkpoint", str(run / "best.safetensors"), "--accelerator", "cpu"])
     file = run / f"best-{config.data.name}-{config.data.val_split}.json"

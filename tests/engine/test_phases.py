@@ -25,7 +25,6 @@ from gald.config.settings import (
 from gald.engine import checkpoint
 from gald.engine.phases import parts
 from gald.engine.run_folder import changed
-from gald.engine.tasks import segmentation as segment
 from gald.engine.train import finished, fit_here, processes
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
@@ -122,7 +121,7 @@ def test_a_part_begins_with_the_weights_of_the_part_before(root: Path, tmp_path:
     train(replace(plan, then=(COARSE,)), tmp_path / "run")
     first, coarse = parts(plan, tmp_path / "run")[:2]
     again = tmp_path / "again"
-    fit_here(segment, coarse.settings, again, processes(plan), lambda: True)
+    fit_here(coarse.settings, again, processes(plan), lambda: True)
     before, begun, ended = (checkpoint.load(each / "last.pt") for each in (first.folder, again, coarse.folder))
     assert (begun.step, ended.step) == (0, 2)
     assert all(torch.equal(value, before.weights[name]) for name, value in begun.weights.items())

@@ -27,13 +27,14 @@ from fake.streets import picture
 from PIL import Image
 from running import ENVIRONMENT, line
 
+import gald
 from gald.cli import main as cli
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.submission import SUBMISSIONS
 from gald.engine.submission.server import Map
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.io import write_label
 from gald.support.errors import UserError
 
@@ -59,7 +60,7 @@ def write_checkpoint(path: Path, data: str, root: Path, seed: int = 0) -> Path:
         data=SegmentationDataConfig(name=data),
     )
     labels = load_segmentation(data, root, "train").labels
-    network = segment.model(config.model, len(labels))
+    network = build_segmenter(config.model, len(labels))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
@@ -97,7 +98,7 @@ def expected(weights: Path, image: Path, ids: list[int]) -> np.ndarray:
     """The network's classes of a picture as the server's ids, by another way than the command's."""
     pixels = torch.from_numpy(np.array(Image.open(image).convert("RGB"))).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        return np.array(ids, np.uint8)[load_segmentation(weights)(pixels)["out"].argmax(1)[0].numpy()]
+        return np.array(ids, np.uint8)[gald.load(weights)(pixels)["out"].argmax(1)[0].numpy()]
 
 
 def masks_of(entries: list[dict]) -> np.ndarray:

@@ -38,7 +38,7 @@ from gald.engine import checkpoint
 from gald.engine import train as training
 from gald.engine.run_folder import Log, changed
 from gald.engine.tasks import load_model
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import build_segmenter, class_weights
 from gald.engine.train import fit, learning_rate
 from gald.images.io import read_label
 from gald.support.distributed import launched
@@ -103,11 +103,11 @@ def test_adamw_goes_on_bit_for_bit_too(root: Path, tmp_path: Path, monkeypatch: 
     """Its moments and its count of steps are in the checkpoint; and it does not take the steps of SGD."""
     optim = OptimizerConfig(lr=0.002, method="adamw", momentum=0.8)
     config = config_at(root, steps=4, optim=optim, model=replace(CONFIG.model, aux=False))  # no dropout
-    fit(segment, config, tmp_path / "straight")
-    fit(segment, replace(config, optim=replace(optim, method="sgd")), tmp_path / "sgd")
+    fit(config, tmp_path / "straight")
+    fit(replace(config, optim=replace(optim, method="sgd")), tmp_path / "sgd")
     interrupt_step(2, monkeypatch)
-    assert fit(segment, config, tmp_path / "stopped").step == 2
-    assert fit(segment, config, tmp_path / "stopped", resume=True).step == 4
+    assert fit(config, tmp_path / "stopped").step == 2
+    assert fit(config, tmp_path / "stopped", resume=True).step == 4
     straight, stopped, sgd = (checkpoint.load(tmp_path / run / "last.pt") for run in ("straight", "stopped", "sgd"))
     for name, value in straight.weights.items():
         assert torch.equal(value, stopped.weights[name]), name
@@ -195,7 +195,7 @@ def test_a_mistake_that_one_process_meets_is_said_once_and_ends_all(tmp_path: Pa
 
 def test_synchronised_batch_norm_keeps_the_activations_inside_timms_norms() -> None:
     """torch's own conversion drops them, with equal keys, so that nobody would notice."""
-    network = segment.model(replace(CONFIG.model, backbone="test_efficientnet"), 5).eval()
+    network = build_segmenter(replace(CONFIG.model, backbone="test_efficientnet"), 5).eval()
     images = torch.rand(1, 3, 64, 64)
     before = network(images)["out"]
     torch.testing.assert_close(training.convert_sync_batchnorm(network)(images)["out"], before)
@@ -205,17 +205,17 @@ def test_what_a_run_began_from_may_be_gone_when_it_goes_on(root: Path, tmp_path:
     weights = tmp_path / "weights.safetensors"
     save_file(timm.create_model("test_resnet").state_dict(), weights)
     config = config_at(root, model=replace(CONFIG.model, weights=weights), steps=4)
-    ended = fit(segment, config, tmp_path / "run")
+    ended = fit(config, tmp_path / "run")
     assert ended.step == 4
     weights.unlink()
-    fit(segment, config, tmp_path / "run", resume=True)
+    fit(config, tmp_path / "run", resume=True)
 
 
 def test_a_torn_line_in_the_log_is_dropped(root: Path, tmp_path: Path) -> None:
-    fit(segment, config_at(root), tmp_path)
+    fit(config_at(root), tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "kin')
-    fit(segment, config_at(root), tmp_path, resume=True)
+    fit(config_at(root), tmp_path, resume=True)
     assert all(line.endswith("}") for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
     kinds = [each["kind"] for each in lines(tmp_path / "metrics.jsonl")]
     assert kinds.count("val") == 1  # done again, not written twice
@@ -237,7 +237,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pictures_and_keeps_the_la
     real = training.learning_rate
     monkeypatch.setattr(training, "learning_rate", lambda config, step: 1e30 if step == 3 else real(config, step))
     with pytest.raises(UserError, match=r"not finite at step \d+, batch train_\w+.*last good checkpoint is .*last\.pt"):
-        fit(segment, wild, tmp_path / "run")
+        fit(wild, tmp_path / "run")
     kept = tmp_path / "run" / "last.pt"
     assert kept.is_file()
     images = torch.randint(0, 256, (1, 3, 32, 48), dtype=torch.uint8)
@@ -246,27 +246,27 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pictures_and_keeps_the_la
 
 def test_a_run_is_not_written_over_and_nothing_is_not_resumed(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no last\.pt to resume from"):
-        fit(segment, config_at(root), tmp_path / "run", resume=True)
-    fit(segment, config_at(root), tmp_path / "run")
+        fit(config_at(root), tmp_path / "run", resume=True)
+    fit(config_at(root), tmp_path / "run")
     with pytest.raises(UserError, match="holds a run already: go on with it by --resume"):
-        fit(segment, config_at(root), tmp_path / "run")
+        fit(config_at(root), tmp_path / "run")
     with pytest.raises(UserError, match=r"other settings \(seed was 0, is 7\)"):
-        fit(segment, config_at(root, seed=7), tmp_path / "run", resume=True)
+        fit(config_at(root, seed=7), tmp_path / "run", resume=True)
 
 
 def test_two_runs_into_one_folder(root: Path, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(UserError, match="another run is writing into"):
-        fit(segment, config_at(root), tmp_path)
+        fit(config_at(root), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match="can't write into .*file/run"):
-        fit(segment, config_at(root), tmp_path / "file" / "run")
+        fit(config_at(root), tmp_path / "file" / "run")
 
 
 def test_the_previous_checkpoint_survives_a_full_disk(root: Path, tmp_path: Path) -> None:
-    fit(segment, config_at(root), tmp_path)
+    fit(config_at(root), tmp_path)
     before = (tmp_path / "last.pt").read_bytes()
     content = checkpoint.load(tmp_path / "last.pt")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -305,7 +305,7 @@ def test_processes_part_at_the_end_and_after_a_mistake(error: type[BaseException
 
 def test_a_batch_that_the_processes_cannot_share(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a batch of 3 does not divide into 2 process\(es\)"):
-        fit(segment, config_at(root, batch=3, devices=2), tmp_path)
+        fit(config_at(root, batch=3, devices=2), tmp_path)
 
 
 def test_poly_schedule_with_warm_up() -> None:
@@ -333,14 +333,14 @@ def test_class_weights_by_hand() -> None:
             return masks[index]
 
     labels = [Label(name, (0, 0, 0), i) for i, name in enumerate(("road", "pole", "never"))]
-    weights = segment.class_weights(Two([], labels), shown=False)
+    weights = class_weights(Two([], labels), show_progress=False)
     # shares 14/16 and 2/8; their (lower) median is 1/4; a class that never occurs weighs 1
     torch.testing.assert_close(weights, torch.tensor([0.25 / 0.875, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_channels_last_and_mixed_precision(root: Path, tmp_path: Path, precision: str) -> None:
-    fit(segment, config_at(root, precision=precision, channels_last=True, batch=1), tmp_path)
+    fit(config_at(root, precision=precision, channels_last=True, batch=1), tmp_path)
     assert checkpoint.load(tmp_path / "best.safetensors").step == 2
 
 

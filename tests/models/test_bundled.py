@@ -20,7 +20,7 @@ import gald
 from gald.config.recipes import RECIPES
 from gald.data.datasets.camvid import LABELS, camvid
 from gald.engine import checkpoint
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.io import write_image
 from gald.metrics import MeanIoU
 from gald.models.pretrained import STREETS, scale_for
@@ -138,7 +138,7 @@ def test_it_knows_real_streets(network: nn.Module):
 
 def trained() -> checkpoint.Checkpoint:
     settings = RECIPES["synthetic"]()
-    weights = segment.model(settings.model, 3).state_dict()
+    weights = build_segmenter(settings.model, 3).state_dict()
     return checkpoint.Checkpoint(settings, LABELS[:3], 7, 0.5, weights, optimizer={"state": {}})
 
 

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from gald.analysis.statistics import FEWEST, blocks, draws
 from gald.analysis.tally import Tally, values
-from gald.data.segmentation import SegmentationDataset
+from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.engine.evaluate import measure
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import SegmentationTask
 from gald.metrics import MeanIoU
 from gald.support.errors import UserError
 from gald.support.files import write_whole
@@ -34,7 +34,14 @@ class Stopped(Exception):
 
 
 def count(
-    network: nn.Module, pairs: SegmentationDataset, fabric: Fabric, stop: Callable[[], bool], *, workers: int, what: str
+    task: SegmentationTask,
+    network: nn.Module,
+    pairs: SegmentationDataset,
+    fabric: Fabric,
+    stop: Callable[[], bool],
+    *,
+    workers: int,
+    what: str,
 ) -> dict[str, Tensor]:
     """Look at every picture whole, at its own size; the counts of `gald.analysis.tally.Tally`.
 
@@ -45,14 +52,14 @@ def count(
     """
     maps = []
 
-    def each(name: str, prediction: Tensor, truth: Tensor) -> None:
+    def keep(prediction: Tensor, sample: SegmentationSample) -> None:
         if stop():
             raise Stopped
-        maps.append((prediction[0].to("cpu", torch.uint8), truth[0].to("cpu", torch.uint8)))
+        maps.append((prediction.to("cpu", torch.uint8), sample["mask"].to("cpu", torch.uint8)))
 
-    answer = segment.answers(network.to(fabric.device).eval())
+    predict = task.build_predictor(network.to(fabric.device).eval())
     metric = MeanIoU(len(pairs.labels)).to(fabric.device)  # the cheapest: the numbers are made of the counts
-    measure(answer, segment.samples(pairs), metric, fabric, workers=workers, what=what, each=each)
+    measure(task, predict, pairs, metric, fabric, workers=workers, what=what, each=keep)
     quiet = leave_interrupts_to_the_parent if workers else None
     counted: Any = DataLoader(_Counted(maps, len(pairs.labels)), None, num_workers=workers, worker_init_fn=quiet)
     rows: dict[str, list[Tensor]] = {}

@@ -17,7 +17,7 @@ from gald.analysis.study.study import Study
 from gald.config.settings import SegmentationConfig
 from gald.data.segmentation import SegmentationDataset
 from gald.engine import checkpoint
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import SegmentationTask
 from gald.engine.train import fit_here, processes
 from gald.support.device import create_fabric, describe_device
 from gald.support.files import write_json
@@ -40,7 +40,7 @@ def do(
         labels = next(iter(splits.values())).labels
         checkpoint.save(each.beginning, checkpoint.Checkpoint(row, labels, 0, -math.inf, dict(weights)))
     try:
-        ended = fit_here(segment, row, each.folder, processes(row), stop, resume=weights is None)
+        ended = fit_here(row, each.folder, processes(row), stop, resume=weights is None)
         if ended.step < ended.steps:
             return f"at step {ended.step} of {ended.steps}"
         each.beginning.unlink(missing_ok=True)
@@ -63,10 +63,11 @@ def _measure(
 ) -> None:
     """Count what its best checkpoint gets right on every split, in float32 whatever it was trained in."""
     fabric = create_fabric(row.accelerator)
-    content = checkpoint.load(each.best)
-    network = segment.restored(content, each.best)
+    content, task = checkpoint.load(each.best), SegmentationTask(row)
+    network = task.build_model(len(content.labels), initial_weights=False)
+    checkpoint.restored(network, content, each.best)
     counts = {
-        split: count(network, pairs, fabric, stop, workers=row.data.workers, what=split)
+        split: count(task, network, pairs, fabric, stop, workers=row.data.workers, what=split)
         for split, pairs in splits.items()
     }
     about = {"row": each.row, "seed": each.seed, "step": content.step, **_cost(row, next(iter(splits.values())))}
@@ -83,7 +84,7 @@ def _where(fabric: Fabric) -> dict[str, str]:
 
 def _cost(row: SegmentationConfig, pairs: SegmentationDataset) -> dict[str, int]:
     """Parameters and multiplications of the network that is used: without the head that only training has."""
-    bare = replace(row.model, aux=False, pretrained=False, weights=None)
+    task = SegmentationTask(replace(row, model=replace(row.model, aux=False)))
     shape = (1, *pairs.image(0).shape)
-    parameters, macs = parameters_and_macs(lambda: segment.model(bare, len(pairs.labels)), shape)
+    parameters, macs = parameters_and_macs(lambda: task.build_model(len(pairs.labels), initial_weights=False), shape)
     return {"parameters": parameters, "macs": macs}

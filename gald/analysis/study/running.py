@@ -15,7 +15,7 @@ from gald.analysis.study.row import do
 from gald.analysis.study.study import Study
 from gald.data.segmentation import SegmentationDataset
 from gald.engine.run_folder import claimed
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.segmentation import SegmentationTask, build_segmenter
 from gald.support.device import create_fabric
 
 
@@ -51,8 +51,8 @@ def run(name: str, study: Study, out: Path, rows: Sequence[str], seeds: Sequence
 
 def data_of(study: Study) -> tuple[SegmentationDataset, dict[str, SegmentationDataset]]:
     """The pictures that are trained on, and those of each split that is measured, validation first."""
-    first = study.rows[study.reference]
-    train, *others = (segment.data(first, split) for split in (study.train_split, *study.splits))
+    task = SegmentationTask(study.rows[study.reference])
+    train, *others = (task.build_dataset(split) for split in (study.train_split, *study.splits))
     return train, dict(zip(study.splits, others, strict=True))
 
 
@@ -68,7 +68,7 @@ def with_weights(
 
     They hang on the rows before it (see `gald.analysis.study.pairing.first_weights`), so these are built as well.
     """
-    builds = [partial(segment.model, row.model, num_classes) for row in study.rows.values()]
+    builds = [partial(build_segmenter, row.model, num_classes) for row in study.rows.values()]
     for seed in dict.fromkeys(each.seed for each in todo):
         here = {each.row: each for each in todo if each.seed == seed}
         new = [row for row, each in here.items() if not each.begun]

@@ -1,32 +1,29 @@
 """Tasks: what a run trains on, what its network is, what its losses and metrics are.
 
-A task is a module with the same names; `gald.engine.train` and the commands run any of them:
-
-- ``SCORE``: key and words of the number that the best checkpoint is chosen by; ``BACKBONE``: how the names of the
-  backbone's parameters begin
-- ``data(settings, split)``, ``augmentation(settings)``, ``collate``, ``names(batch)``: what is trained on
-- ``model(settings.model, num_classes)``: the network
-- ``losses(settings, data, shown)``: a function from (network, batch) to a dictionary with ``"loss"``;
-  ``sound(network, batch, loss_of)``: a number that is finite if the network works in evaluation mode
-- ``samples(data)``, ``answers(network)``, ``metrics(labels)``: what a validation measures; ``all_metrics(data)`` and
-  ``table(scores, data)``: what an evaluation measures and shows
-- ``views(network, ...)``, ``shown(network)``, ``files(...)``: how pictures are looked at, and what is written of them
-- ``restored(checkpoint, path)``: the network of a checkpoint
+`gald.engine.tasks.task.Task` is the contract; a new task is a class that keeps it and a line in `build_task`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 from torch import nn
 
+from gald.config.settings import DetectionConfig, RunConfig, SegmentationConfig
 from gald.engine import checkpoint
-from gald.engine.tasks import detection as detect
-from gald.engine.tasks import segmentation as segment
+from gald.engine.tasks.detection import DetectionTask
+from gald.engine.tasks.segmentation import SegmentationTask
+from gald.engine.tasks.task import AnyTask
 from gald.models.pretrained import STREETS
 
-TASKS: dict[str, ModuleType] = {"segment": segment, "detect": detect}
+
+def build_task(config: RunConfig) -> AnyTask:
+    """The task that a run's settings are for."""
+    if isinstance(config, SegmentationConfig):
+        return SegmentationTask(config)
+    if isinstance(config, DetectionConfig):
+        return DetectionTask(config)
+    raise TypeError(f"no task takes {type(config).__name__}")
 
 
 def load(path: str | Path = STREETS) -> nn.Module:
@@ -45,5 +42,5 @@ def load(path: str | Path = STREETS) -> nn.Module:
 def load_model(path: Path) -> tuple[nn.Module, checkpoint.Checkpoint]:
     """The network of a checkpoint of any task, in evaluation mode, and what else the file holds."""
     content = checkpoint.load(path)
-    network: nn.Module = TASKS[content.config.task].restored(content, path)
-    return network, content
+    network = build_task(content.config).build_model(len(content.labels), initial_weights=False)
+    return checkpoint.restored(network, content, path), content

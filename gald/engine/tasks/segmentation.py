@@ -1,158 +1,155 @@
-"""Semantic segmentation as a task: data, model, losses and metrics from the settings of a run."""
+"""Semantic segmentation as a task."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from gald.config.settings import RunConfig, SegmentationConfig, SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmenterConfig
 from gald.data import registry as datasets
 from gald.data.datasets.synthetic import synthetic
+from gald.data.sampling import Stream, TransformedDataset
 from gald.data.segmentation import Label, SegmentationDataset, SegmentationSample
 from gald.data.transforms import segmentation as transforms
 from gald.engine import checkpoint
-from gald.engine.evaluate import Ready
-from gald.engine.inference import compose, whole
+from gald.engine.inference import compose
 from gald.engine.losses import segmentation_loss
 from gald.engine.outputs import LabelMaps
+from gald.engine.tasks.task import ComputeLoss
 from gald.metrics import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS, MeanIoU, segmentation_metrics
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 from gald.support.progress import track
 from gald.support.tables import class_table, percent
 
-Batch = dict[str, Any]
-LossOf = Callable[[Any, Batch], dict[str, Tensor]]
 
-SCORE = "miou", "mIoU"  # what the best checkpoint is chosen by: its key, and in words
-BACKBONE = "backbone."  # how the names of the parameters begin that learn at the plain rate
+@dataclass(frozen=True)
+class SegmentationTask:
+    """Keeps the contract of `gald.engine.tasks.task.Task`; a prediction is a map of train ids (H, W)."""
+
+    config: SegmentationConfig
+
+    score: ClassVar[str] = "miou"
+    score_title: ClassVar[str] = "mIoU"
+    backbone_prefix: ClassVar[str] = "backbone."
+
+    def build_dataset(self, split: str) -> SegmentationDataset:
+        """The pairs of one split."""
+        data = self.config.data
+        if data.name == "synthetic":  # it has no files that would say how large it is
+            return synthetic(split=split, size=data.drawn_size, classes=data.drawn_classes)
+        return datasets.load_segmentation(data.name, data.root, split)
+
+    def training_samples(self, dataset: SegmentationDataset) -> Stream[SegmentationSample]:
+        """Crops, resized and mirrored at random."""
+        data = self.config.data
+        augmentation = transforms.train(data.crop, data.scale, data.flip, data.jitter)
+        return Stream(dataset, augmentation, self.config.seed)
+
+    def evaluation_samples(self, dataset: SegmentationDataset) -> TransformedDataset[SegmentationSample]:
+        """Whole pictures at their own size."""
+        return TransformedDataset(dataset, transforms.evaluate())
+
+    def build_model(self, num_classes: int, *, initial_weights: bool = True) -> Segmenter:
+        """The network, with the initial weights that the settings ask for, or with random ones."""
+        return build_segmenter(self.config.model if initial_weights else self.config.model.bare(), num_classes)
+
+    def build_loss(
+        self, dataset: SegmentationDataset, *, show_progress: bool = True
+    ) -> ComputeLoss[SegmentationSample]:
+        """The function from (network, batch) to ``{"loss", "main", "aux"}``."""
+        loss = self.config.loss
+        weight = class_weights(dataset, show_progress) ** loss.class_balance if loss.class_balance else None
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+
+        def compute_loss(model: nn.Module, batch: list[SegmentationSample]) -> dict[str, Tensor]:
+            images, masks = (torch.stack([sample[key] for sample in batch]) for key in ("image", "mask"))
+            return segmentation_loss(
+                model(images.contiguous(memory_format=layout)),
+                masks,
+                aux_weight=loss.aux_weight,
+                ohem=loss.ohem,
+                threshold=loss.threshold,
+                min_kept=loss.min_kept,
+                weight=None if weight is None else weight.to(masks.device),
+            )
+
+        return compute_loss
+
+    def activation(self, model: nn.Module, batch: list[SegmentationSample]) -> Tensor:
+        """The mean size of the logits."""
+        logits: Tensor = model(torch.stack([sample["image"] for sample in batch]))["out"]
+        return logits.float().abs().mean()
+
+    def build_predictor(
+        self,
+        model: nn.Module,
+        *,
+        tile: int | tuple[int, int] | None = None,
+        overlap: float = 1 / 3,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+    ) -> Callable[[Tensor], Tensor]:
+        """The function from a picture (3, H, W) to train ids (H, W), looked at as asked for."""
+        logits_of = compose(model, tile=tile, overlap=overlap, scales=scales, flip=flip)
+        return lambda image: logits_of(image[None]).argmax(1)[0]
+
+    def build_metrics(self, dataset: SegmentationDataset, *, complete: bool) -> Metric | MetricCollection:
+        """Mean IoU; ``complete`` those of boundaries and sizes, too."""
+        names = [label.name for label in dataset.labels]
+        return segmentation_metrics(len(names), names) if complete else MeanIoU(len(names), names=names)
+
+    def update_metrics(
+        self, metrics: Metric | MetricCollection, prediction: Tensor, sample: SegmentationSample
+    ) -> None:
+        """Count one picture."""
+        metrics.update(prediction[None], sample["mask"][None])
+
+    def score_table(self, scores: dict[str, float], dataset: SegmentationDataset) -> Table:
+        """The scores of the complete metrics, a row a class."""
+        return segmentation_table(scores, [label.name for label in dataset.labels])
+
+    def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
+        """Label maps and overlays."""
+        if score is not None:
+            raise UserError("--score is for detectors; leave it out for a segmentation network")
+        return LabelMaps(labels, out)
 
 
-def data(settings: RunConfig, split: str) -> SegmentationDataset:
-    """The pairs of one split."""
-    assert isinstance(settings, SegmentationConfig)
-    about = settings.data
-    if about.name == "synthetic":  # it has no files that would say how large it is
-        return synthetic(split=split, size=about.drawn_size, classes=about.drawn_classes)
-    return datasets.load_segmentation(about.name, about.root, split)
-
-
-def augmentation(settings: RunConfig) -> Callable[[SegmentationSample], SegmentationSample]:
-    """What is done to a training sample."""
-    assert isinstance(settings, SegmentationConfig)
-    about = settings.data
-    return transforms.train(about.crop, about.scale, about.flip, about.jitter)
-
-
-def model(settings: SegmenterConfig, num_classes: int) -> Segmenter:
-    """The network, with the initial weights that the settings ask for."""
+def build_segmenter(config: SegmenterConfig, num_classes: int) -> Segmenter:
+    """The network of these settings, with the initial weights that they ask for."""
     return Segmenter(
-        settings.backbone,
+        config.backbone,
         num_classes,
-        ga=settings.ga,
-        ld=settings.ld,
-        order=settings.order,
-        reduce=settings.reduce,
-        channels=settings.channels,
-        output_stride=settings.output_stride,
-        skip=settings.skip,
-        aux=settings.aux,
-        pretrained=settings.weights or settings.pretrained,
+        ga=config.ga,
+        ld=config.ld,
+        order=config.order,
+        reduce=config.reduce,
+        channels=config.channels,
+        output_stride=config.output_stride,
+        skip=config.skip,
+        aux=config.aux,
+        pretrained=config.weights or config.pretrained,
     )
 
 
-collate = None  # torch's own: pictures and label maps of one size, stacked
-
-
-def names(batch: Batch) -> list[str]:
-    """Names of a batch's pictures."""
-    return list(batch["name"])
-
-
-def losses(settings: SegmentationConfig, pairs: SegmentationDataset, shown: bool = True) -> LossOf:
-    """The function from (network, batch) to ``{"loss", "main", "aux"}``."""
-    loss = settings.loss
-    weight = class_weights(pairs, shown) ** loss.class_balance if loss.class_balance else None
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-
-    def of(network: Callable[[Tensor], dict[str, Tensor]], batch: Batch) -> dict[str, Tensor]:
-        return segmentation_loss(
-            network(batch["image"].contiguous(memory_format=layout)),
-            batch["mask"],
-            aux_weight=loss.aux_weight,
-            ohem=loss.ohem,
-            threshold=loss.threshold,
-            min_kept=loss.min_kept,
-            weight=None if weight is None else weight.to(batch["mask"].device),
-        )
-
-    return of
-
-
-def sound(network: nn.Module, batch: Batch, loss_of: LossOf) -> Tensor:
-    """A number that is finite if the network, in evaluation mode, works on the batch: its loss."""
-    return loss_of(network, batch)["loss"]
-
-
-def samples(pairs: SegmentationDataset) -> Ready:
-    """The pairs as evaluation takes them."""
-    return Ready(pairs, transforms.evaluate())
-
-
-def views(
-    network: nn.Module, *, tile: int | tuple[int, int] | None, overlap: float, scales: Sequence[float], flip: bool
-) -> Callable[[Tensor], Tensor]:
-    """The network, looking at pictures in tiles, at several scales and mirrored, as asked for."""
-    return compose(network, tile=tile, overlap=overlap, scales=scales, flip=flip)
-
-
-def shown(predict: Callable[[Tensor], Tensor | dict[str, Tensor]]) -> Callable[[Tensor], Tensor]:
-    """The function from a picture (3, H, W) to train ids (H, W)."""
-    return lambda image: whole(predict, image[None]).argmax(1)[0]
-
-
-def answers(
-    predict: Callable[[Tensor], Tensor | dict[str, Tensor]],
-) -> Callable[[SegmentationSample], tuple[Tensor, Tensor]]:
-    """The function from a sample to (predicted, true) label map (1, H, W), for the metrics."""
-    label_map = shown(predict)
-    return lambda sample: (label_map(sample["image"])[None], sample["mask"][None])
-
-
-def files(labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
-    """What ``gald predict`` writes."""
-    if score is not None:
-        raise UserError("--score is for detectors; leave it out for a segmentation network")
-    return LabelMaps(labels, out)
-
-
-def metrics(labels: tuple[Label, ...]) -> Metric:
-    """What a validation during training measures; ``gald evaluate`` measures all."""
-    return MeanIoU(len(labels), names=[label.name for label in labels])
-
-
-def all_metrics(pairs: SegmentationDataset) -> MetricCollection:
-    """What ``gald evaluate`` measures."""
-    return segmentation_metrics(len(pairs.labels), [label.name for label in pairs.labels])
-
-
-def table(scores: dict[str, float], pairs: SegmentationDataset) -> Table:
-    """The scores of `all_metrics`, a row a class."""
-    names = [label.name for label in pairs.labels]
+def segmentation_table(scores: dict[str, float], names: Sequence[str]) -> Table:
+    """The scores of `gald.metrics.segmentation_metrics`, a row a class."""
     title = f"pixel accuracy {percent(scores['pixel_accuracy'])} %"
     return class_table(scores, names, title, SEGMENTATION_COLUMNS, SEGMENTATION_MEANS)
 
 
-def class_weights(pairs: SegmentationDataset, shown: bool = True) -> Tensor:
+def class_weights(pairs: SegmentationDataset, show_progress: bool = True) -> Tensor:
     """Median-frequency weights (Eigen and Fergus, ICCV 2015): median share / share, in the pictures with the class."""
     count, present = torch.zeros(256), torch.zeros(256)
-    for i in track(range(len(pairs)), "class weights", len(pairs), shown=shown):
+    for i in track(range(len(pairs)), "class weights", len(pairs), shown=show_progress):
         histogram = torch.bincount(pairs.mask(i).flatten().long(), minlength=256).float()
         count += histogram
         present += (histogram > 0) * (histogram[:255].sum())
@@ -160,17 +157,11 @@ def class_weights(pairs: SegmentationDataset, shown: bool = True) -> Tensor:
     return torch.where(share > 0, share[share > 0].median() / share.clamp(min=1e-9), 1.0)
 
 
-def load_model(path: Path) -> tuple[Segmenter, checkpoint.Checkpoint]:
-    """The segmentation network of a checkpoint, in evaluation mode, and what else the file holds."""
+def load_segmenter(path: Path) -> tuple[Segmenter, SegmentationTask, checkpoint.Checkpoint]:
+    """The segmentation network of a checkpoint, in evaluation mode, its task, and what else the file holds."""
     content = checkpoint.load(path)
     if not isinstance(content.config, SegmentationConfig):
         raise UserError(f"{path} is no segmentation network: its task is {content.config.task!r}")
-    return restored(content, path), content
-
-
-def restored(content: checkpoint.Checkpoint, path: Path) -> Segmenter:
-    """The network of what was read from ``path``, in evaluation mode."""
-    assert isinstance(content.config, SegmentationConfig)
-    network = model(content.config.model.bare(), len(content.labels))
-    checkpoint.load_weights(network, content.weights, str(path))
-    return network.eval()
+    task = SegmentationTask(content.config)
+    network = task.build_model(len(content.labels), initial_weights=False)
+    return checkpoint.restored(network, content, path), task, content
