@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -126,8 +127,8 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
 def about(recipe: str | None) -> str:
     """What the help says of the recipe, or of all of them if none was named."""
     if recipe is not None:
-        return f"{recipe}: {RECIPES[recipe].__doc__}"
-    lines = [f"{name}: {(make.__doc__ or '').splitlines()[0]}" for name, make in RECIPES.items()]
+        return indent(f"{recipe}: {RECIPES[recipe].about}", "    ").strip()
+    lines = [f"{name}: {each.summary}" for name, each in RECIPES.items()]
     return "\n\n    ".join(["Recipes (or --config FILE, the config.json of another run):", *lines])
 
 

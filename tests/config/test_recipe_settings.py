@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from gald.config.recipes import RECIPES
 from gald.config.settings import DetectionConfig, PhaseConfig, SegmentationConfig
 from gald.models.segmenter import Segmenter
 
-PAPER = Path(__file__).parents[2] / "shared" / "spec" / "paper_tables.json"
 R50, R101 = "resnet50s.gluon_in1k", "resnet101s.gluon_in1k"
 # rows by name: backbone, ga, ld, order
 CITYSCAPES = {
@@ -128,9 +128,15 @@ def test_a_detection_recipe(name: str) -> None:
     assert (optim.schedule, optim.drops) == ("drops", (2 / 3, 11 / 12))
 
 
-@pytest.mark.skipif(not PAPER.is_file(), reason="the paper's tables are not at hand (../shared)")
-def test_the_paper_s_settings() -> None:
-    said = json.loads(PAPER.read_text())["settings"]
+@pytest.fixture(scope="module")
+def paper(shared: Path) -> dict[str, Any]:
+    """The paper's tables and settings, as they are printed."""
+    content: dict[str, Any] = json.loads((shared / "spec" / "paper_tables.json").read_text())
+    return content
+
+
+def test_the_paper_s_settings(paper: dict[str, Any]) -> None:
+    said = paper["settings"]
     for name in (*CITYSCAPES, *SERVER):
         run, of = RECIPES[name](), said["segmentation"]
         assert isinstance(run, SegmentationConfig)
@@ -152,3 +158,50 @@ def test_the_papers_backbones_give_maps_at_stride_8(backbone: str) -> None:
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 33, 49))["out"].shape == (1, 19, 33, 49)
     assert network.divisor == 8
+
+
+# what a row of the paper's tables is called, and the end of its recipe's name
+BLOCKS = {
+    "FCN (Baseline)": "_fcn", "+ASPP": "_aspp", "+NL": "_nonlocal", "+PSP": "_psp", "+CGNL": "_cgnl", "+LD": "_ld",
+    "+PSP+LD": "_psp_ld", "+ASPP+LD": "_aspp_ld", "+NL+LD": "_nonlocal_ld", "+CGNL+LD": "_cgnl_ld",
+    "+Parallel": "_parallel", "+LDGA": "_ldga", "+GALD": "_cgnl_ld", "FCN+CGNL": "_cgnl",
+    "+CGNL+LD(depth-wise convolution)": "_cgnl_ld", "+CGNL+LD(bilinear interpolation)": "_cgnl_ld_bilinear",
+    "+CGNL+LD(average pooling)": "_cgnl_ld_average",
+}  # fmt: skip
+SUBMITTED = {("2a", "GALDNet"): "", ("2b", "GALDNet"): "_coarse", ("2b", "GALDNet(+Mapillary)"): "_mapillary"}
+DETECTED = {"Faster-RCNN": "", "Mask-RCNN": "", "+NL": "_nonlocal", "+CGNL": "_cgnl", "+GALD": "_gald"}
+
+
+def recipe_of(table: str, row: dict[str, Any]) -> str | None:
+    """The name of the recipe for a row of a table; None for a row that is not the authors'."""
+    depth, method = row.get("backbone", "ResNet50").replace("ResNet", "r"), row["method"]
+    if table[0] == "1":
+        return f"cityscapes_{depth}{BLOCKS[method]}"
+    if table[0] == "3":
+        return f"{'voc' if table == '3a' else 'coco'}_{depth}{DETECTED[method]}"
+    return f"cityscapes_test_{depth}{SUBMITTED[table, method]}" if (table, method) in SUBMITTED else None
+
+
+def test_a_recipe_says_its_table_its_published_number_and_that_it_was_not_run(paper: dict[str, Any]) -> None:
+    """Every row of Tables 1a to 1e, 3a and 3b has a recipe, and the authors' own of 2a and 2b, number by number."""
+    met = set()
+    for table in ("1a", "1b", "1c", "1d", "1e", "2a", "2b", "3a", "3b"):
+        for row in paper["tables"][table]["rows"]:
+            name = recipe_of(table, row)
+            if name is None:
+                continue
+            met.add(name)
+            summary = RECIPES[name].summary
+            printed = [float(number) for number in re.findall(r"\d\d\.\d", summary)]
+            assert printed == [row[key] for key in ("miou", "map50", "ap_box", "ap_mask") if key in row], name
+            assert re.search(rf"^Tables? [^(]*\b{table}\b", summary), name
+            assert row.get("backbone", "ResNet50").replace("ResNet", "ResNet-") in summary, name
+            assert "in print. Not run." in summary, name
+    assert met == CITYSCAPES.keys() | SERVER.keys() | DETECTORS.keys()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_says_what_it_reaches_and_on_what(name: str) -> None:
+    about = RECIPES[name].about
+    assert re.search(r"Not run\.|Reached|For trying", about)
+    assert re.search(r"\d GPU|CPU|two cores", about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from gald.support.errors import UserError
 
 SEGMENTATION = {name: settings for name, make in RECIPES.items() if isinstance(settings := make(), SegmentationConfig)}
 SERVERS = {"cityscapes": "cityscapes", "ade20k": "ade20k", "coco_stuff10k": "coco_stuff"}
-PROTOCOLS = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -150,49 +148,3 @@ def test_a_run_says_in_what_it_is_not_its_recipe() -> None:
     one = replace(placed, devices=1, micro_batch=1, then=(coarse, fine))
     [said] = departures("r", recipe, one)
     assert said.startswith("departs from the recipe r: micro_batch was 0, is 1; devices was 8, is 1; then was")
-
-
-# ------------------------------------------------------------------------------------------ the table of the protocols
-
-
-ROWS = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in PROTOCOLS.splitlines()]
-TABLE = [
-    row for row in ROWS if len(row) == 6 and row[3].startswith("`")
-]  # table, row, backbone, recipe, published, ours
-
-
-def test_the_protocols_hold_every_recipe() -> None:
-    names = {row[3].strip("`") for row in TABLE}
-    assert [*SEGMENTATION.keys() - names] == []
-    assert [*names - RECIPES.keys()] == []
-
-
-def test_the_published_numbers_are_the_papers(shared: Path) -> None:
-    """The table holds every row of Tables 1a to 1e, 3a and 3b, and the authors' own of 2a and 2b, number by number."""
-    tables = json.loads((shared / "spec" / "paper_tables.json").read_text())["tables"]
-    published = [
-        (table, row["method"], row.get("backbone", "ResNet50"), number(row))
-        for table in ("1a", "1b", "1c", "1d", "1e", "2a", "2b", "3a", "3b")
-        for row in tables[table]["rows"]
-        if table[0] != "2" or row["method"].startswith("GALDNet")
-    ]
-    written = [(row[0], row[1], row[2], row[4]) for row in TABLE if re.fullmatch(r"\d\w", row[0])]
-    assert written == published
-
-
-def number(row: dict[str, Any]) -> str:
-    return " / ".join(f"{row[key]:.1f}" for key in ("miou", "map50", "ap_box", "ap_mask") if key in row)
-
-
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[0]} {row[3]}")
-def test_a_recipe_says_its_published_number_its_table_and_whether_it_was_run(row: list[str]) -> None:
-    table, _, backbone, name, published, ours = row
-    make = RECIPES[name.strip("`")]
-    said = " ".join((make.__doc__ or "").split())
-    if re.fullmatch(r"\d\w", table):
-        assert [each for each in published.split(" / ") if not re.search(rf"\b{each} (%|box|mask)", said)] == []
-        assert re.search(rf"^Tables? [^(]*\b{table}\b", said)
-        assert backbone.replace("ResNet", "ResNet-") in said
-        assert backbone.lower() in make().model.backbone
-    assert ("Not run" in said) == (ours == "not run")
-    assert re.search(r"\d GPU|CPU|two cores", said)

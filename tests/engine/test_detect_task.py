@@ -305,7 +305,7 @@ def test_every_recipe_trains_resumes_and_is_measured_in_miniature(
     recipe = RECIPES[name]()
     assert isinstance(recipe, DetectionConfig)
     assert from_json(to_json(recipe)) == recipe
-    assert re.search(r"in print\. Not run\.|Reached|For trying|Not run yet", RECIPES[name].__doc__ or "")
+    assert re.search(r"in print\. Not run\.|Reached|For trying|Not run yet", RECIPES[name].about)
     model = replace(
         recipe.model, backbone="test_resnet", pretrained=False, weights=backbone, strides=(8, 16), anchors=None,
         fpn_channels=8, head_channels=8, proposals=20, samples=8, short=(32, 48), longest=64,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gald.analysis.study.study import Study
-from gald.config.recipes.streets import synthetic as recipe
+from gald.config.recipes.small import SYNTHETIC
 from gald.config.settings import SegmentationDataConfig
 
 
 def synthetic() -> Study:
     """PSP with and without LD on drawn streets of 32x64, two seeds: a minute or two on a CPU. To try the command."""
     run = replace(
-        recipe(),
+        SYNTHETIC,
         data=SegmentationDataConfig(name="synthetic", crop=(32, 64), scale=(0.75, 1.5), drawn_size=(32, 64)),
         steps=20,
         val_every=0,

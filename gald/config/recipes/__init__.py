@@ -1,68 +1,21 @@
-"""Named runs. A recipe is a function that returns filled settings and says what they reach, and where that was run."""
+"""Named runs. A recipe holds the settings of a run and says what they reach, and whether that was run.
+
+A new one is a line in the table of a file here; a new family of them is a file, and a line below.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from gald.config.recipes import camvid, cityscapes, cityscapes_test, detection, scenes, small
+from gald.config.recipes.recipe import Recipe
 
-from gald.config.recipes import camvid, cityscapes, cityscapes_test, coco, detection, scenes, streets, voc
-from gald.config.settings import RunConfig
-
-RECIPES: dict[str, Callable[[], RunConfig]] = {
-    "synthetic": streets.synthetic,
-    "camvid_lite0": streets.camvid_lite0,
-    "cityscapes_r50_fcn": cityscapes.cityscapes_r50_fcn,
-    "cityscapes_r50_aspp": cityscapes.cityscapes_r50_aspp,
-    "cityscapes_r50_nonlocal": cityscapes.cityscapes_r50_nonlocal,
-    "cityscapes_r50_psp": cityscapes.cityscapes_r50_psp,
-    "cityscapes_r50_cgnl": cityscapes.cityscapes_r50_cgnl,
-    "cityscapes_r50_ld": cityscapes.cityscapes_r50_ld,
-    "cityscapes_r50_psp_ld": cityscapes.cityscapes_r50_psp_ld,
-    "cityscapes_r50_aspp_ld": cityscapes.cityscapes_r50_aspp_ld,
-    "cityscapes_r50_nonlocal_ld": cityscapes.cityscapes_r50_nonlocal_ld,
-    "cityscapes_r50_cgnl_ld": cityscapes.cityscapes_r50_cgnl_ld,
-    "cityscapes_r50_parallel": cityscapes.cityscapes_r50_parallel,
-    "cityscapes_r50_ldga": cityscapes.cityscapes_r50_ldga,
-    "cityscapes_r50_cgnl_ld_bilinear": cityscapes.cityscapes_r50_cgnl_ld_bilinear,
-    "cityscapes_r50_cgnl_ld_average": cityscapes.cityscapes_r50_cgnl_ld_average,
-    "cityscapes_r101_fcn": cityscapes.cityscapes_r101_fcn,
-    "cityscapes_r101_cgnl": cityscapes.cityscapes_r101_cgnl,
-    "cityscapes_r101_psp": cityscapes.cityscapes_r101_psp,
-    "cityscapes_test_r50": cityscapes_test.cityscapes_test_r50,
-    "cityscapes_test_r101": cityscapes_test.cityscapes_test_r101,
-    "cityscapes_test_r101_coarse": cityscapes_test.cityscapes_test_r101_coarse,
-    "cityscapes_test_r101_mapillary": cityscapes_test.cityscapes_test_r101_mapillary,
-    "cityscapes_released_r50": cityscapes_test.cityscapes_released_r50,
-    "ade20k_r50": scenes.ade20k_r50,
-    "ade20k_r101": scenes.ade20k_r101,
-    "pascal_context_r50": scenes.pascal_context_r50,
-    "pascal_context_r101": scenes.pascal_context_r101,
-    "coco_stuff_r50": scenes.coco_stuff_r50,
-    "coco_stuff_r101": scenes.coco_stuff_r101,
-    "camvid_r50_fcn": camvid.camvid_r50_fcn,
-    "camvid_r50_ld": camvid.camvid_r50_ld,
-    "camvid_r50_psp": camvid.camvid_r50_psp,
-    "camvid_r50_psp_ld": camvid.camvid_r50_psp_ld,
-    "camvid_r50_aspp": camvid.camvid_r50_aspp,
-    "camvid_r50_aspp_ld": camvid.camvid_r50_aspp_ld,
-    "camvid_r50_nonlocal": camvid.camvid_r50_nonlocal,
-    "camvid_r50_nonlocal_ld": camvid.camvid_r50_nonlocal_ld,
-    "camvid_r50_cgnl": camvid.camvid_r50_cgnl,
-    "camvid_r50_cgnl_ld": camvid.camvid_r50_cgnl_ld,
-    "shapes": detection.shapes,
-    "bccd_lite0": detection.bccd_lite0,
-    "coco_mini_lite0": detection.coco_mini_lite0,
-    "voc_r50": voc.voc_r50,
-    "voc_r50_nonlocal": voc.voc_r50_nonlocal,
-    "voc_r50_cgnl": voc.voc_r50_cgnl,
-    "voc_r50_gald": voc.voc_r50_gald,
-    "voc_r101": voc.voc_r101,
-    "voc_r101_nonlocal": voc.voc_r101_nonlocal,
-    "voc_r101_gald": voc.voc_r101_gald,
-    "coco_r50": coco.coco_r50,
-    "coco_r50_nonlocal": coco.coco_r50_nonlocal,
-    "coco_r50_cgnl": coco.coco_r50_cgnl,
-    "coco_r50_gald": coco.coco_r50_gald,
-    "coco_r101": coco.coco_r101,
-    "coco_r101_nonlocal": coco.coco_r101_nonlocal,
-    "coco_r101_gald": coco.coco_r101_gald,
+RECIPES: dict[str, Recipe] = {
+    **small.SEGMENTATION,
+    **cityscapes.RECIPES,
+    **cityscapes_test.RECIPES,
+    **scenes.RECIPES,
+    **camvid.RECIPES,
+    **small.DETECTION,
+    **detection.RECIPES,
 }
+
+__all__ = ["RECIPES", "Recipe"]

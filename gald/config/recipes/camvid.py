@@ -10,67 +10,38 @@ On a CPU take the light backbone, for any of them: ``--model.backbone tf_efficie
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
+from gald.config.recipes.cityscapes import BACKBONES
+from gald.config.recipes.recipe import Recipe
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 
 
-def _camvid(**model: Any) -> SegmentationConfig:
+def _camvid(ga: str, ld: str) -> SegmentationConfig:
     """What the rows share. Rates and losses are the paper's for Cityscapes; bf16, for one GPU of 16 GB, is ours."""
     return SegmentationConfig(
-        model=replace(SegmenterConfig(backbone="resnet50s.gluon_in1k", pretrained=True), **model),
+        model=SegmenterConfig(backbone=BACKBONES[50], ga=ga, ld=ld, pretrained=True),
         data=SegmentationDataConfig(name="camvid", crop=(360, 480), scale=(0.5, 2.0)),
         steps=10_000,
         precision="bf16-mixed",
     )
 
 
-def camvid_r50_fcn() -> SegmentationConfig:
-    """FCN, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="none", ld="none")
-
-
-def camvid_r50_ld() -> SegmentationConfig:
-    """LD alone, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="none")
-
-
-def camvid_r50_psp() -> SegmentationConfig:
-    """PSP, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="psp", ld="none")
-
-
-def camvid_r50_psp_ld() -> SegmentationConfig:
-    """PSP and LD, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="psp")
-
-
-def camvid_r50_aspp() -> SegmentationConfig:
-    """ASPP, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="aspp", ld="none")
-
-
-def camvid_r50_aspp_ld() -> SegmentationConfig:
-    """ASPP and LD, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="aspp")
-
-
-def camvid_r50_nonlocal() -> SegmentationConfig:
-    """Non-local, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="nonlocal", ld="none")
-
-
-def camvid_r50_nonlocal_ld() -> SegmentationConfig:
-    """Non-local and LD, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="nonlocal")
-
-
-def camvid_r50_cgnl() -> SegmentationConfig:
-    """CGNL, ResNet-50, on CamVid: no published number. Not run. 1 GPU; measured whole, single scale."""
-    return _camvid(ga="cgnl", ld="none")
-
-
-def camvid_r50_cgnl_ld() -> SegmentationConfig:
-    """GALD (CGNL and LD), ResNet-50, on CamVid: published number not at hand. Not run. 1 GPU; measured whole."""
-    return _camvid(ga="cgnl")
+_UNKNOWN = "no published number. Not run. 1 GPU; measured whole, single scale."
+# recipe: the block in words, aggregation, distribution, what is known
+ROWS = {
+    "fcn": ("FCN", "none", "none", _UNKNOWN),
+    "ld": ("LD alone", "none", "mask", _UNKNOWN),
+    "psp": ("PSP", "psp", "none", _UNKNOWN),
+    "psp_ld": ("PSP and LD", "psp", "mask", _UNKNOWN),
+    "aspp": ("ASPP", "aspp", "none", _UNKNOWN),
+    "aspp_ld": ("ASPP and LD", "aspp", "mask", _UNKNOWN),
+    "nonlocal": ("Non-local", "nonlocal", "none", _UNKNOWN),
+    "nonlocal_ld": ("Non-local and LD", "nonlocal", "mask", _UNKNOWN),
+    "cgnl": ("CGNL", "cgnl", "none", _UNKNOWN),
+    "cgnl_ld": (
+        "GALD (CGNL and LD)", "cgnl", "mask", "published number not at hand. Not run. 1 GPU; measured whole."
+    ),
+}  # fmt: skip
+RECIPES = {
+    f"camvid_r50_{name}": Recipe(_camvid(ga, ld), f"{block}, ResNet-50, on CamVid: {known}")
+    for name, (block, ga, ld, known) in ROWS.items()
+}

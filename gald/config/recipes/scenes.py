@@ -8,8 +8,8 @@ x 0.4. Its changes of colour and its smallest rate, 1e-4, are left out.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from gald.config.recipes.cityscapes import BACKBONES
+from gald.config.recipes.recipe import Recipe
 from gald.config.settings import (
     LossConfig,
     OptimizerConfig,
@@ -19,65 +19,12 @@ from gald.config.settings import (
 )
 
 
-def ade20k_r50() -> SegmentationConfig:
-    """GALD on ADE20K, ResNet-50: published number not at hand. Not run.
-
-    160 000 steps of 16, crop 512, rate 0.01, weight decay 5e-4 (mmsegmentation). 4 GPUs; measured whole, single scale.
-    """
-    return _scenes("ade20k", crop=512, steps=160_000)
-
-
-def ade20k_r101() -> SegmentationConfig:
-    """GALD on ADE20K, ResNet-101: published number not at hand. Not run.
-
-    160 000 steps of 16, crop 512, rate 0.01, weight decay 5e-4 (mmsegmentation). 4 GPUs; measured whole, single scale.
-    """
-    return _r101(ade20k_r50())
-
-
-def pascal_context_r50() -> SegmentationConfig:
-    """GALD on Pascal Context, 59 classes, ResNet-50: published number not at hand. Not run.
-
-    80 000 steps of 16, crop 480, rate 0.004, weight decay 1e-4 (mmsegmentation). 4 GPUs; measured with
-    ``--tile 480 480``. With background: ``--data.name pascal_context60``.
-    """
-    return replace(
-        _scenes("pascal_context59", crop=480, steps=80_000), optim=OptimizerConfig(lr=0.004, weight_decay=1e-4)
-    )
-
-
-def pascal_context_r101() -> SegmentationConfig:
-    """GALD on Pascal Context, 59 classes, ResNet-101: published number not at hand. Not run.
-
-    80 000 steps of 16, crop 480, rate 0.004, weight decay 1e-4 (mmsegmentation). 4 GPUs; measured with
-    ``--tile 480 480``. With background: ``--data.name pascal_context60``.
-    """
-    return _r101(pascal_context_r50())
-
-
-def coco_stuff_r50() -> SegmentationConfig:
-    """GALD on COCO-Stuff 10k, ResNet-50: published number not at hand. Not run.
-
-    40 000 steps of 16, crop 512, rate 0.01, weight decay 5e-4 (mmsegmentation). 4 GPUs; measured whole, single scale.
-    All 164 thousand pictures: ``--data.name coco_stuff164k --steps 160000``.
-    """
-    return _scenes("coco_stuff10k", crop=512, steps=40_000)
-
-
-def coco_stuff_r101() -> SegmentationConfig:
-    """GALD on COCO-Stuff 10k, ResNet-101: published number not at hand. Not run.
-
-    40 000 steps of 16, crop 512, rate 0.01, weight decay 5e-4 (mmsegmentation). 4 GPUs; measured whole, single scale.
-    All 164 thousand pictures: ``--data.name coco_stuff164k --steps 160000``.
-    """
-    return _r101(coco_stuff_r50())
-
-
-def _scenes(name: str, crop: int, steps: int) -> SegmentationConfig:
+def _scenes(depth: int, data: str, crop: int, steps: int, optim: OptimizerConfig) -> SegmentationConfig:
     return SegmentationConfig(
-        model=SegmenterConfig(backbone="resnet50s.gluon_in1k", pretrained=True),
-        data=SegmentationDataConfig(name=name, crop=(crop, crop), scale=(0.5, 2.0), workers=4),
+        model=SegmenterConfig(backbone=BACKBONES[depth], ga="cgnl", pretrained=True),
+        data=SegmentationDataConfig(name=data, crop=(crop, crop), scale=(0.5, 2.0), workers=4),
         loss=LossConfig(ohem=False),
+        optim=optim,
         steps=steps,
         batch=16,
         devices=4,
@@ -85,5 +32,25 @@ def _scenes(name: str, crop: int, steps: int) -> SegmentationConfig:
     )
 
 
-def _r101(settings: SegmentationConfig) -> SegmentationConfig:
-    return replace(settings, model=replace(settings.model, backbone="resnet101s.gluon_in1k"))
+# recipe: the data set in words, its name, crop, steps, optimizer, how it is measured
+ROWS = {
+    "ade20k": ("ADE20K", "ade20k", 512, 160_000, OptimizerConfig(), "measured whole, single scale."),
+    "pascal_context": (
+        "Pascal Context, 59 classes", "pascal_context59", 480, 80_000, OptimizerConfig(lr=0.004, weight_decay=1e-4),
+        "measured with ``--tile 480 480``. With background: ``--data.name pascal_context60``.",
+    ),
+    "coco_stuff": (
+        "COCO-Stuff 10k", "coco_stuff10k", 512, 40_000, OptimizerConfig(),
+        "measured whole, single scale. All 164 thousand pictures: ``--data.name coco_stuff164k --steps 160000``.",
+    ),
+}  # fmt: skip
+RECIPES = {
+    f"{name}_r{depth}": Recipe(
+        _scenes(depth, data, crop, steps, optim),
+        f"GALD on {title}, ResNet-{depth}: published number not at hand. Not run.\n\n"
+        f"{steps // 1000} 000 steps of 16, crop {crop}, rate {optim.lr}, weight decay {optim.weight_decay:g} "
+        f"(mmsegmentation). 4 GPUs; {measured}",
+    )
+    for name, (title, data, crop, steps, optim, measured) in ROWS.items()
+    for depth in BACKBONES
+}

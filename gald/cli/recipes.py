@@ -1,0 +1,15 @@
+"""The recipes as a table: what ``gald train`` shows where none was named."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from gald.config.recipes import RECIPES
+
+
+def recipe_table() -> Table:
+    """A line a recipe: its name, its data set, and what it is."""
+    sheet = Table("recipe", "data set", "what it is", title="gald train RECIPE")
+    for name, recipe in RECIPES.items():
+        sheet.add_row(name, recipe.settings.data.name, recipe.summary)
+    return sheet
