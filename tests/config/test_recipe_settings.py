@@ -174,7 +174,7 @@ DETECTED = {"Faster-RCNN": "", "Mask-RCNN": "", "+NL": "_nonlocal", "+CGNL": "_c
 
 def recipe_of(table: str, row: dict[str, Any]) -> str | None:
     """The name of the recipe for a row of a table; None for a row that is not the authors'."""
-    depth, method = row.get("backbone", "ResNet50").replace("ResNet", "r"), row["method"]
+    depth, method = (row.get("backbone") or "ResNet50").replace("ResNet", "r"), row["method"]
     if table[0] == "1":
         return f"cityscapes_{depth}{BLOCKS[method]}"
     if table[0] == "3":
