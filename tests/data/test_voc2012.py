@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +76,13 @@ def test_the_augmented_list_of_deeplab(tmp_path: Path, place: str) -> None:
     )
 
 
-def test_the_page_makes_the_augmented_labels_from_sbd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_makes_the_augmented_labels_from_sbd(tmp_path: Path) -> None:
     base = fake.write(tmp_path) / "VOCdevkit/VOC2012"
     shutil.rmtree(base / "SegmentationClassAug")
     (base / "ImageSets/Segmentation/trainaug.txt").unlink()
     fake.write_sbd(tmp_path)
-    page = (Path(__file__).parents[2] / "docs/data/voc2012.md").read_text()
-    monkeypatch.chdir(tmp_path)
-    exec(page.split("```python\n")[1].split("```")[0], {})
+    script = Path(__file__).parents[2] / "examples" / "voc2012_with_sbd.py"
+    subprocess.run([sys.executable, script, tmp_path / "benchmark_RELEASE/dataset", base], check=True)
     pairs = load_segmentation("voc2012", tmp_path, "trainaug")
     assert [each.name for each in pairs.pairs] == ["2007_000032", "2007_000039", "2008_000002"]  # none of val's
     assert pairs.mask(0)[0, ::2].tolist() == [*range(21), 255]  # VOC's own, with void
