@@ -25,7 +25,7 @@ from definitions import DEFINITIONS
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 
-from gald.analysis.footprint import seeded
+from gald.analysis.explain.footprint import seeded
 from gald.analysis.profiling.memory import Peak, ScarceError, peaks_in_child, tell_peaks, within_free_memory
 from gald.analysis.profiling.times import Times, Work, in_turns, rounds
 from gald.block import part_class

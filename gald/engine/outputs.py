@@ -13,7 +13,8 @@ from torch import Tensor
 from gald.data.readers.coco_masks import runs_of
 from gald.data.segmentation import Label, ids_of
 from gald.images.boxes import draw_objects
-from gald.images.io import overlay, write_image, write_label
+from gald.images.io import write_image, write_label
+from gald.images.overlay import overlay_with_legend
 from gald.support.files import check_writable, write_whole
 
 
@@ -30,7 +31,7 @@ class LabelMaps:
         prediction = prediction.cpu()
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
         write_label(ids_of(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
-        write_image(overlay(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
+        write_image(overlay_with_legend(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
 
     def close(self) -> str:
         """Where it all lies, in words."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from gald.images.io import Color, as_image
+from gald.images.io import Color, as_image, as_tensor
 
 OPACITY = 0.45  # of a mask's colour
-Place = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two beyond the area
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two beyond the area
 
 
 def draw_objects(
@@ -45,15 +44,15 @@ def draw_objects(
         left, top, right, bottom = frames[i]
         line = max(1, min(round(short / 220), (right - left) // 8, (bottom - top) // 8))  # a small box stays open
         draw.rectangle((left, top, right - 1, bottom - 1), outline=colors[int(classes[i])], width=line)
-    taken: list[Place] = []
+    taken: list[Rectangle] = []
     for i in reversed(order):  # small boxes have fewer places for their names
-        kind = int(classes[i])
-        text = names[kind] if scores is None else f"{names[kind]} {float(scores[i]):.2f}"
-        place = _free(frames[i], _extent(font, text), canvas.size, taken)
-        taken.append(place)
-        draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colors[kind])
-        draw.text((place[0] + 2, (place[1] + place[3]) // 2), text, fill=_ink(colors[kind]), font=font, anchor="lm")
-    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
+        name, color = names[int(classes[i])], colors[int(classes[i])]
+        text = name if scores is None else f"{name} {float(scores[i]):.2f}"
+        left, top, right, bottom = plate = _free(frames[i], _extent(font, text), canvas.size, taken)
+        taken.append(plate)
+        draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
+        draw.text((left + 2, (top + bottom) // 2), text, fill=_ink(color), font=font, anchor="lm")
+    return as_tensor(canvas)
 
 
 def _tinted(image: Tensor, masks: Tensor, parts: Iterable[tuple[int, Color]]) -> Tensor:
@@ -65,7 +64,7 @@ def _tinted(image: Tensor, masks: Tensor, parts: Iterable[tuple[int, Color]]) ->
     return mixed.round().to(torch.uint8)
 
 
-def _frame(box: Sequence[float], size: tuple[int, int]) -> Place:
+def _frame(box: Sequence[float], size: tuple[int, int]) -> Rectangle:
     """The pixels that a box touches, at least one, within the picture."""
     left, top = (min(max(0, int(edge)), side - 1) for edge, side in zip(box[:2], size, strict=True))
     right, bottom = (min(-int(-edge // 1), side) for edge, side in zip(box[2:], size, strict=True))
@@ -78,23 +77,23 @@ def _extent(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> tu
     return round(font.getlength(text)) + 4, round(bottom - top) + 3
 
 
-def _free(frame: Place, extent: tuple[int, int], size: tuple[int, int], taken: Sequence[Place]) -> Place:
+def _free(frame: Rectangle, extent: tuple[int, int], size: tuple[int, int], taken: Sequence[Rectangle]) -> Rectangle:
     """The first place at a box for a name: above, below, then inside; left, then right; over others if none is free."""
     (left, top, right, bottom), (width, height) = frame, extent
     rows = (top - height, bottom, top, bottom - height)
     places = [_within(x, y, extent, size) for y, x in product(rows, (left, right - width))]
     outside = [place for place in places if place[3] <= top or place[1] >= bottom]
-    free = (each for each in (*outside, *places) if not any(_overlap(each, other) for other in taken))
+    free = (place for place in (*outside, *places) if not any(_overlap(place, other) for other in taken))
     return next(free, (outside or places)[0])
 
 
-def _within(x: int, y: int, extent: tuple[int, int], size: tuple[int, int]) -> Place:
+def _within(x: int, y: int, extent: tuple[int, int], size: tuple[int, int]) -> Rectangle:
     left = max(0, min(x, size[0] - extent[0]))
     top = max(0, min(y, size[1] - extent[1]))
     return left, top, left + extent[0], top + extent[1]
 
 
-def _overlap(a: Place, b: Place) -> bool:
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

@@ -1,100 +1,132 @@
-"""A labelled figure of pictures in columns, drawn with Pillow: titles above, a legend of classes below."""
+"""Labelled figures: pictures, lines of text, legends and colour bars, put beside and below each other on white.
+
+Every piece is itself a picture, uint8 (3, H, W), so a figure is made of `beside`, `below` and `grid`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gald.images.io import Color, as_image, draw_legend
+from gald.images.io import Color, as_tensor
 
 GAP = 8
-GREY = (95, 95, 95)
-HEAT = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))  # viridis, low to high
+BLACK, GREY = (0, 0, 0), (95, 95, 95)
+INDEX = re.compile(r"(?<=\b[A-Z])_([A-Z]+)")  # of F_GA
 
 
-@dataclass(frozen=True)
-class Column:
-    """Pictures of one size below a title; in words such as ``F_GA``, what follows the underscore is set as an index."""
-
-    title: str
-    notes: tuple[str, ...]
-    """Grey lines between the title and the pictures."""
-    pictures: list[Tensor]
-    """uint8 (3, H, W) each."""
-    scale: tuple[str, str] | None = None
-    """What the lowest and the highest colour of `heat` stand for: draws a bar below the column."""
+# ---- putting together
 
 
-def heat(values: Float[Tensor, "h w"], low: float, high: float) -> UInt8[Tensor, "3 h w"]:
-    """Paint values from ``low`` to ``high`` (those beyond are clipped) in a colour scale of growing lightness."""
-    anchors = torch.tensor(HEAT, dtype=torch.float32)
-    place = ((values - low) / max(high - low, 1e-12)).clamp(0, 1) * (len(HEAT) - 1)
-    below = place.long().clamp(max=len(HEAT) - 2)
-    part = (place - below)[..., None]
-    colors = anchors[below] * (1 - part) + anchors[below + 1] * part
-    return colors.round().to(torch.uint8).permute(2, 0, 1).contiguous()
+def beside(parts: Sequence[UInt8[Tensor, "3 _ _"]], gap: int = GAP) -> UInt8[Tensor, "3 h w"]:
+    """Pictures in a row, their tops aligned."""
+    height = max(part.shape[1] for part in parts)
+    gaps = [gap] * (len(parts) - 1) + [0]
+    padded = [_padded(part, right=each, bottom=height - part.shape[1]) for part, each in zip(parts, gaps, strict=True)]
+    return torch.cat(padded, 2)
 
 
-def figure(columns: Sequence[Column], legend: Sequence[tuple[str, Color | None]]) -> UInt8[Tensor, "3 h w"]:
-    """Lay the columns side by side on white; letters grow with the pictures, so that a shrunk figure can be read."""
-    height, width = columns[0].pictures[0].shape[1:]
-    big, small = max(8, width // 10), max(7, width // 14)
-    top = GAP + round(1.6 * big) + max(len(column.notes) for column in columns) * round(1.3 * small) + GAP
-    bottom = top + len(columns[0].pictures) * (height + GAP)
-    total = GAP + len(columns) * (width + GAP)
-    strip = draw_legend(legend, total - GAP - (width + GAP if columns[-1].scale else 0), small)
-
-    canvas = Image.new("RGB", (max(total, strip.shape[2] + GAP), bottom + GAP + strip.shape[1]), "white")
-    for number, column in enumerate(columns):
-        left = GAP + number * (width + GAP)
-        _head(canvas, (left, GAP), column, big, small)
-        for row, picture in enumerate(column.pictures):
-            canvas.paste(as_image(picture), (left, top + row * (height + GAP)))
-        if column.scale:
-            draw_bar(canvas, (left, bottom + GAP // 2), width, column.scale, small)
-    canvas.paste(as_image(strip), (GAP // 2, bottom + GAP // 2))
-    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous()
+def below(parts: Sequence[UInt8[Tensor, "3 _ _"]], gap: int = GAP) -> UInt8[Tensor, "3 h w"]:
+    """Pictures in a column, their left sides aligned."""
+    width = max(part.shape[2] for part in parts)
+    gaps = [gap] * (len(parts) - 1) + [0]
+    padded = [_padded(part, right=width - part.shape[2], bottom=each) for part, each in zip(parts, gaps, strict=True)]
+    return torch.cat(padded, 1)
 
 
-def _head(canvas: Image.Image, place: tuple[int, int], column: Column, big: int, small: int) -> None:
-    """Title and notes of a column."""
-    draw, (x, y) = ImageDraw.Draw(canvas), place
-    _write(draw, (x, y), column.title, big, "black")
-    for line, note in enumerate(column.notes):
-        _write(draw, (x, y + round(1.6 * big) + line * round(1.3 * small)), note, small, GREY)
+def grid(cells: Sequence[UInt8[Tensor, "3 _ _"]], columns: int) -> UInt8[Tensor, "3 h w"]:
+    """Pictures in rows of ``columns``, each column as wide as the widest picture."""
+    width = max(cell.shape[2] for cell in cells)
+    padded = [_padded(cell, right=width - cell.shape[2], bottom=0) for cell in cells]
+    return below([beside(padded[i : i + columns]) for i in range(0, len(cells), columns)])
 
 
-def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, color: Color | str) -> None:
-    """Write one line; ``F_GA`` with a lower, smaller index."""
-    x, y = float(place[0]), place[1]
-    for word in text.split(" "):
-        main, _, index = word.partition("_")
-        for part, height, drop in ((main, size, 0.0), (index, round(0.68 * size), 0.5 * size)):
-            font = ImageFont.load_default(height)
-            draw.text((x, y + drop), part, fill=color, font=font)
-            x += font.getlength(part)
-        x += 0.28 * size
+def framed(picture: UInt8[Tensor, "3 _ _"], margin: int = GAP) -> UInt8[Tensor, "3 h w"]:
+    """A picture with a white margin."""
+    return F.pad(picture, (margin, margin, margin, margin), value=255)
 
 
-def draw_bar(
-    canvas: Image.Image,
-    place: tuple[int, int],
-    width: int,
-    ends: tuple[str, str],
-    size: int,
-    paint: Callable[[Tensor], Tensor] | None = None,
-) -> None:
-    """The colour scale between the two values it stands for; ``paint`` maps levels (h, w) of 0 to 1 to colours."""
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
-    (x, y), (low, high) = place, ends
-    first, last = x + round(font.getlength(low)) + GAP, x + width - round(font.getlength(high)) - GAP
-    levels = torch.linspace(0, 1, max(1, last - first)).expand(size, -1)
-    canvas.paste(as_image(heat(levels, 0.0, 1.0) if paint is None else paint(levels)), (first, y + size // 4))
-    for text, left in ((low, x), (high, last + GAP)):
-        draw.text((left, y + size // 4 + size // 2), text, fill="black", font=font, anchor="lm")
+def panel(
+    title: str, notes: Sequence[str], pictures: Sequence[UInt8[Tensor, "3 _ _"]], size: int
+) -> UInt8[Tensor, "3 h w"]:
+    """Pictures in a column below a title, whose letters are ``size`` pixels high, and smaller grey notes."""
+    heading = [text(title, size), *(text(note, round(size / 1.4), GREY) for note in notes)]
+    return below([below(heading, gap=0), *pictures])
+
+
+def _padded(part: Tensor, right: int, bottom: int) -> Tensor:
+    return F.pad(part, (0, right, 0, bottom), value=255)
+
+
+# ---- pieces
+
+
+def text(words: str, size: int, color: Color = BLACK) -> UInt8[Tensor, "3 h w"]:
+    """One line of letters ``size`` pixels high; an index as in ``F_GA`` is set lower and smaller."""
+    large, small = ImageFont.load_default(size), ImageFont.load_default(max(1, round(0.68 * size)))
+    parts = [(part, small if i % 2 else large, i % 2 * 0.5 * size) for i, part in enumerate(INDEX.split(words))]
+    width = math.ceil(sum(font.getlength(part) for part, font, _ in parts))
+    canvas = Image.new("RGB", (max(1, width), _line_height(size)), "white")
+    draw, x = ImageDraw.Draw(canvas), 0.0
+    for part, font, drop in parts:
+        draw.text((x, drop), part, fill=color, font=font)
+        x += font.getlength(part)
+    return as_tensor(canvas)
+
+
+def paragraph(words: str, width: int, size: int, color: Color = GREY) -> UInt8[Tensor, "3 h w"]:
+    """Text in lines that are no wider than ``width`` pixels, unless one word is."""
+    font, parts = ImageFont.load_default(size), words.split()
+    lines = _lines([font.getlength(part) for part in parts], float(width), font.getlength(" "))
+    return below([text(" ".join(parts[line]), size, color) for line in lines], gap=0)
+
+
+def legend(entries: Sequence[tuple[str, Color]], width: int, size: int = 14) -> UInt8[Tensor, "3 h w"]:
+    """Squares of colour with names, in lines that fit ``width`` pixels, unless one name doesn't."""
+    items = [beside([_square(color, size), text(name, size)], gap=size // 3) for name, color in entries]
+    lines = _lines([float(item.shape[2]) for item in items], float(width), float(size))
+    return below([beside(items[line], gap=size) for line in lines], gap=size // 3)
+
+
+def color_bar(
+    ends: tuple[str, str], width: int, size: int, paint: Callable[[Float[Tensor, "h w"]], UInt8[Tensor, "3 h w"]]
+) -> UInt8[Tensor, "3 h w"]:
+    """A scale between the two values at its ends; ``paint`` gives levels from 0 to 1 their colours."""
+    low, high = (text(end, size) for end in ends)
+    long = max(1, width - low.shape[2] - high.shape[2] - 2 * GAP)
+    levels = torch.linspace(0, 1, long).expand(size, -1)
+    return beside([low, F.pad(paint(levels), (0, 0, _above(size), 0), value=255), high])
+
+
+def _square(color: Color, size: int) -> Tensor:
+    canvas = Image.new("RGB", (size, _line_height(size)), "white")
+    top = _above(size)
+    ImageDraw.Draw(canvas).rectangle((0, top, size - 1, top + size - 1), fill=color, outline="black")
+    return as_tensor(canvas)
+
+
+def _line_height(size: int) -> int:
+    return math.ceil(1.3 * size)
+
+
+def _above(size: int) -> int:
+    """White rows above what is as high as the letters and stands beside them."""
+    return round(0.12 * size)
+
+
+def _lines(widths: Sequence[float], width: float, gap: float) -> Iterator[slice]:
+    """The parts of each line when as many are put into one as fit."""
+    start, filled = 0, 0.0
+    for i, own in enumerate(widths):
+        if i > start and filled + own > width:
+            yield slice(start, i)
+            start, filled = i, 0.0
+        filled += own + gap
+    yield slice(start, len(widths))

@@ -1,4 +1,4 @@
-"""Pictures in and out: one way to read a photo, a label map, to write either, and to draw one over the other.
+"""Pictures in and out: one way to read a photo or a label map, and to write either.
 
 Reading is where most of a user's trouble starts (EXIF turns, palettes, 16 bits, half a download), so every failure here
 is a `gald.support.errors.UserError` that names the file and what is wrong with it.
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Integer, UInt8
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gald.support.errors import UserError
@@ -75,8 +75,7 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
             image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I") or image.mode == "F":
             image = _eight_bits(image, path)
-        pixels = np.array(image.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        return as_tensor(image.convert("RGB"))
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
@@ -137,6 +136,11 @@ def _save(image: Image.Image, path: Path) -> None:
     write_whole(path, data.getvalue())
 
 
+def as_tensor(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """An RGB picture of Pillow."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
 def as_image(picture: UInt8[Tensor, "3 h w"]) -> Image.Image:
     """A picture for Pillow."""
     return Image.fromarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())
@@ -158,65 +162,9 @@ def write_label(labels: UInt8[Tensor, "h w"], path: Path, palette: Sequence[Colo
     _save(image, path)
 
 
-def colorize(labels: Integer[Tensor, "h w"], palette: Sequence[Color]) -> UInt8[Tensor, "3 h w"]:
-    """Paint train ids in their colours; any value outside the palette (255 = ignore) is black."""
-    table = torch.tensor([*palette, (0, 0, 0)], dtype=torch.uint8)
-    index = labels.cpu().long()
-    index = torch.where((index >= 0) & (index < len(palette)), index, len(palette))
-    return table[index].permute(2, 0, 1).contiguous()
-
-
 def distinct_color(index: int) -> Color:
     """A colour for class ``index`` where nobody chose one: steps of the golden angle round the hues, never black."""
     red, green, blue = colorsys.hsv_to_rgb(
         index * 0.618034 % 1, 0.55 + 0.45 * (index % 2), 0.95 - 0.3 * (index % 3 == 2)
     )
     return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def overlay(
-    image: UInt8[Tensor, "3 h w"],
-    labels: Integer[Tensor, "h w"],
-    palette: Sequence[Color],
-    names: Sequence[str],
-    legend: bool = True,
-    opacity: float = 0.5,
-) -> UInt8[Tensor, "3 h2 w2"]:
-    """Blend the colours of train ids over a picture; ignored pixels show the picture itself.
-
-    With ``legend`` a white strip below names the classes that are present, so the result is higher (and, for a picture
-    narrower than a name, wider) than ``image``.
-    """
-    known = (labels >= 0) & (labels < len(palette))
-    mixed = image.cpu() * (1 - opacity) + colorize(labels, palette) * opacity
-    painted = torch.where(known.cpu(), mixed.round().to(torch.uint8), image.cpu())
-    if not legend:
-        return painted
-    present = sorted(set(labels[known].tolist()))
-    letters = max(14, image.shape[2] // 50)  # as high on the screen for a large picture as for a small one
-    strip = draw_legend([(names[i], palette[i]) for i in present], image.shape[2], letters)
-    canvas = torch.full((3, painted.shape[1] + strip.shape[1], strip.shape[2]), 255, dtype=torch.uint8)
-    canvas[:, : painted.shape[1], : painted.shape[2]] = painted
-    canvas[:, painted.shape[1] :] = strip
-    return canvas
-
-
-def draw_legend(entries: Sequence[tuple[str, Color | None]], width: int, size: int = 14) -> UInt8[Tensor, "3 h w2"]:
-    """Draw squares of colour with names, in rows that fit ``width`` (or the longest name); no colour, no square."""
-    font = ImageFont.load_default(size)
-    row, gap = size + 8, size + 6
-    widths = [gap + round(font.getlength(name)) + 16 for name, _ in entries]
-    width = max([width, *widths])
-    places, x, y = [], 0, 0
-    for each in widths:
-        if x + each > width:
-            x, y = 0, y + row
-        places.append((x, y))
-        x += each
-    strip = Image.new("RGB", (width, y + row if entries else 1), "white")
-    draw = ImageDraw.Draw(strip)
-    for (left, top), (name, color) in zip(places, entries, strict=True):
-        if color is not None:
-            draw.rectangle((left + 4, top + 4, left + 3 + size, top + 3 + size), fill=color, outline="black")
-        draw.text((left + 3 + (gap if color else 0), top + row // 2), name, fill="black", font=font, anchor="lm")
-    return torch.from_numpy(np.array(strip)).permute(2, 0, 1).contiguous()

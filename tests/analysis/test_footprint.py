@@ -10,18 +10,17 @@ from contract import awake
 from PIL import Image
 from torch import Tensor, nn
 
-from gald.analysis import footprint
-from gald.analysis.footprint import PROBES, Reach, features, reach, seeded
+from gald.analysis.explain import footprint, footprint_sheet
+from gald.analysis.explain.footprint import PROBES, Reach, features, reach, seeded
+from gald.analysis.explain.scene import Scene, trained_scene, untrained_scene
 from gald.block.aggregation import AGGREGATORS
 from gald.block.gald import GALD
-from gald.cli import footprint as command
 from gald.cli.main import main
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.segmentation import Label
 from gald.engine import checkpoint
 from gald.engine.tasks.segmentation import build_segmenter
-from gald.images.heatmap import covered, levels, marked, painted
-from gald.images.sheet import WIDTH, Cell, Scale, longest_side, sheet
+from gald.images.heatmap import paint_levels
 
 PLACE = (2, 3)
 
@@ -145,53 +144,6 @@ def test_seeded_weights_open_what_is_shut_at_first():
 # ------------------------------------------------------------------------------------------- the sheet, the command
 
 
-def test_the_sheet_holds_every_picture_in_its_place():
-    red, blue = (
-        torch.tensor(color, dtype=torch.uint8)[:, None, None].expand(3, 40, 60) for color in ((255, 0, 0), (0, 0, 255))
-    )
-    cells = [Cell("a_b", "", red), Cell("c", "note", blue), Cell("d", "", red)]
-    drawn = sheet(cells, Scale("0", "1", covered), ["words " * 300])
-    for color, count in ((red, 2), (blue, 1)):
-        assert (drawn == color[:, :1, :1]).all(0).sum() == count * 40 * 60
-    assert drawn.shape[2] <= WIDTH  # the words are wrapped
-    assert drawn.shape[1] > 400
-
-
-@pytest.mark.parametrize("cells", [1, 2, 3, 5, 28])
-def test_a_sheet_is_as_wide_as_a_page(cells: int):
-    side = longest_side(cells)
-    drawn = sheet([Cell("a", "", torch.zeros(3, 9, side, dtype=torch.uint8))] * cells, Scale("0", "1", covered), [])
-    assert 0.48 * WIDTH < drawn.shape[2] <= WIDTH
-
-
-def test_the_scale_ends_at_the_largest_elsewhere():
-    strength = torch.tensor([[50.0, 2.0, 2e-3], [2e-2, 1e-4, 0.0]])
-    level, largest = levels(strength, (0, 0), 1e-3)
-    assert largest == 2
-    torch.testing.assert_close(level[0, 1:], torch.tensor([1.0, 0.0]))
-    assert level[1, 0] == pytest.approx(1 / 3)
-    assert (level[1, 1:] < 0).all()
-    assert level[0, 0] < 0
-    assert (levels(torch.zeros(2, 2), (0, 0), 1e-3)[0] < 0).all()
-
-
-def test_a_painted_colour_is_the_one_on_the_scale():
-    """On a flat picture exactly: density and grey are the same everywhere; what is below the floor has no colour."""
-    level = torch.tensor([[0.0, 0.25, 1.0, -0.1, 0.5]])
-    drawn = painted(torch.full((3, 4, 20), 99, dtype=torch.uint8), level, (0, 4), 4.0)
-    assert torch.equal(drawn[:, :, :12:4], covered(level[:, :3].expand(4, -1)))
-    assert (drawn[:, :, 12:16] == 60).all()
-    assert (drawn[:, :, 16:] == 255).all()  # the place itself
-
-
-def test_the_mark_leaves_the_neighbours_to_be_seen():
-    blank = torch.full((3, 90, 90), 7, dtype=torch.uint8)
-    drawn = marked(blank, (4, 5), 9.0)
-    assert torch.equal(drawn[:, 27:54, 36:63], blank[:, 27:54, 36:63])
-    assert (drawn == 255).any()
-    assert (drawn == 0).any()
-
-
 def test_the_command_draws_and_tells(picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "new" / "sheet.png"
     main(["footprint", str(picture), "--ga", "none", "gcnet", "--ld", "mask", "--at", "0", "49", "--out", str(out)])
@@ -199,42 +151,50 @@ def test_the_command_draws_and_tells(picture: Path, tmp_path: Path, capsys: pyte
     assert "none" in said
     assert "gcnet" in said
     assert str(out) in said
-    with Image.open(out) as drawn:
-        assert drawn.width > 3 * longest_side(3)
+    assert out.is_file()
     assert "estimate" not in said  # 32 channels are exact
 
 
-def test_what_the_sheet_says(tmp_path: Path):
-    scene, blocks = command._untrained(image(33, 50), (16, 25), ("none",), "none", 1, 0)
-    assert "on the full map (reduce 1)" in command._origin(scene, "none", 1, None, 0)
-    assert "at 1/2 of that" in command._origin(scene, "none", 2, None, 0)
-    assert command._estimated(scene, blocks) == []
-    wide = command.Scene(scene.image, torch.zeros(PROBES + 1, 2, 2), (0, 0), 8.0)
-    assert "an estimate from 32" in command._estimated(wide, {"wide": nn.Identity()})[0]
-    assert command._note(Reach(0.084, 0.9, 0.25, 3.0)) == "own 8.4 %, half of the rest: 25 %"
-    assert command._note(Reach(0.998, 0.9, 0.25, 3.0)) == "own 99.8 %, half of the rest: 25 %"
-    assert command._note(Reach(1.0, 0.0, 0.0, 0.0)) == "hears itself alone"
+@pytest.mark.parametrize(("names", "size"), [(("none",), (33, 50)), (tuple(AGGREGATORS), (60, 44))])
+def test_the_sheet_holds_every_picture_and_is_as_wide_as_a_page(names: tuple[str, ...], size: tuple[int, int]):
+    scene = untrained_scene(image(*size), (16, 25), names, "none", 1, 0)
+    strength = torch.zeros(scene.features.shape[1:])
+    found = {name: (strength, Reach(1.0, 0.0, 0.0, 0.0)) for name in names}
+    drawn = footprint_sheet.footprint_sheet(scene, found)
+    assert 0.48 * footprint_sheet.WIDTH < drawn.shape[2] <= footprint_sheet.WIDTH + 2 * footprint_sheet.GAP
+
+
+def test_what_the_sheet_says():
+    scene = untrained_scene(image(33, 50), (16, 25), ("none",), "none", 1, 0)
+    assert "on the full map (reduce 1)" in scene.origin
+    assert "at 1/2 of that" in untrained_scene(image(33, 50), (16, 25), ("none",), "none", 2, 0).origin
+    assert scene.notes == []
+    wide = Scene(scene.image, torch.zeros(PROBES + 1, 2, 2), (0, 0), 8.0, {"wide": nn.Identity()}, "")
+    assert "an estimate from 32" in wide.notes[0]
+    assert footprint_sheet._in_short(Reach(0.084, 0.9, 0.25, 3.0)) == "own 8.4 %, half of the rest: 25 %"
+    assert footprint_sheet._in_short(Reach(0.998, 0.9, 0.25, 3.0)) == "own 99.8 %, half of the rest: 25 %"
+    assert footprint_sheet._in_short(Reach(1.0, 0.0, 0.0, 0.0)) == "hears itself alone"
 
 
 def test_all_aggregations_if_none_is_named():
-    scene, blocks = command._untrained(image(33, 50), (16, 25), (), "none", 1, 0)
-    assert list(blocks) == list(AGGREGATORS)
+    scene = untrained_scene(image(33, 50), (16, 25), (), "none", 1, 0)
+    assert list(scene.blocks) == list(AGGREGATORS)
     assert scene.place == (2, 3)
     assert scene.stride == 8
 
 
 def test_the_map_lies_on_the_pixels_that_it_came_from():
     """50 pixels are 6 positions and a quarter: the seventh is drawn a quarter wide."""
-    scene, _ = command._untrained(image(33, 50), (0, 48), ("none",), "none", 1, 0)
+    scene = untrained_scene(image(33, 50), (0, 48), ("none",), "none", 1, 0)
     level = torch.full((5, 7), -1.0)
     level[:, 6] = 1
-    drawn = painted(torch.zeros(3, 33, 50, dtype=torch.uint8), level, (0, 0), scene.stride)
+    drawn = paint_levels(torch.zeros(3, 33, 50, dtype=torch.uint8), level, (0, 0), scene.stride)
     yellow = drawn[0].int() > drawn[2].int() + 50
     assert yellow.any(0).nonzero().flatten().tolist() == [48, 49]
 
 
 def test_a_large_picture_is_shrunk_and_the_place_with_it():
-    scene, _ = command._untrained(image(64, 1024), (63, 1023), ("none",), "none", 1, 0)
+    scene = untrained_scene(image(64, 1024), (63, 1023), ("none",), "none", 1, 0)
     assert scene.features.shape == (32, 4, 64)
     assert scene.place == (3, 63)
 
@@ -250,8 +210,8 @@ def test_the_block_of_a_checkpoint(picture: Path, tmp_path: Path, capsys: pytest
     network = awake(build_segmenter(config.model, 2))
     path = tmp_path / "best.safetensors"
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
-    scene, blocks = command._trained(path, image(33, 50), (32, 49))
-    (block,) = blocks.values()
+    scene = trained_scene(image(33, 50), (32, 49), path)
+    (block,) = scene.blocks.values()
     assert scene.features.shape == (8, 3, 4)
     assert scene.place == (2, 3)
     assert isinstance(block, GALD)
@@ -278,7 +238,7 @@ def test_the_block_of_a_checkpoint(picture: Path, tmp_path: Path, capsys: pytest
     ],
 )
 def test_one_sentence(picture: Path, tmp_path: Path, capsys, monkeypatch, arguments, words: str):
-    monkeypatch.setattr(command, "_measured", lambda *_: pytest.fail("refused only after the work"))
+    monkeypatch.setattr(footprint_sheet, "measure_scene", lambda *_: pytest.fail("refused only after the work"))
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     names = {"PICTURE": str(picture), "BROKEN": str(broken)}

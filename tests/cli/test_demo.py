@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from gald.analysis.stages import STAGES, StageHeads
+from gald.analysis.explain import demo as body
+from gald.analysis.explain.demo import Demo
+from gald.analysis.explain.stages import STAGES, StageHeads
 from gald.cli import demo as command
 from gald.cli.main import main
-from gald.images.figure import GAP, Column, figure, heat
+from gald.images.figure import GAP
 from gald.support.errors import UserError
 
 IMAGES = torch.randint(0, 256, (2, 3, 40, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -26,7 +28,7 @@ def network() -> StageHeads:
 
 
 def tiny(out: Path, seed: int = 0) -> None:
-    command.show(out, steps=2, seed=seed, size=(32, 64), test_pictures=6)
+    command.run(Demo(out, steps=2, seed=seed, size=(32, 64), pictures=6))
 
 
 def test_it_writes_a_picture_and_numbers_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +63,7 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path: Pa
 def test_a_folder_that_cannot_be_written_is_said_before_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(body, "_train", lambda *_: pytest.fail("trained"))
     (tmp_path / "file").write_text("in the way")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match=r"cannot write into .*file.*; choose another --out"):
@@ -148,27 +150,3 @@ def test_the_table_is_plain_without_a_terminal() -> None:
     lines = captured.get().splitlines()
     assert captured.get().isascii()
     assert [line.split() for line in lines if line.strip().startswith("mIoU")] == [["mIoU", "12.3", "25.0", "50.0"]]
-
-
-def test_heat_grows_lighter_and_clips() -> None:
-    colors = heat(torch.tensor([[-1.0, 0.0, 0.25, 0.5, 1.0, 2.0]]), 0.0, 1.0)
-    light = colors.float().mean(0)[0]
-    assert torch.equal(colors[..., 0], colors[..., 1])
-    assert torch.equal(colors[..., 4], colors[..., 5])
-    assert (light[1:5].diff() > 0).all()
-    assert heat(torch.full((2, 3), 0.5), 0.5, 0.5).shape == (3, 2, 3)
-
-
-def test_the_figure_holds_every_picture_in_its_place() -> None:
-    red, blue = (
-        torch.tensor(color, dtype=torch.uint8)[:, None, None].expand(3, 20, 50) for color in ((255, 0, 0), (0, 0, 255))
-    )
-    sheet = figure(
-        [Column("F_GA", ("a", "b"), [red, blue]), Column("M", (), [blue, red], ("0", "1"))], [("red", (255, 0, 0))]
-    )
-    for left, colors in ((GAP, (red, blue)), (2 * GAP + 50, (blue, red))):
-        column = sheet[:, :, left : left + 50]
-        for color in colors:
-            rows = (column == color[:, :1, :1]).all(0).all(1).nonzero().flatten()
-            assert len(rows) == 20
-            assert rows[-1] - rows[0] == 19

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from gald.analysis.statistics import Estimate
+from gald.images.svg import circle, line, polyline, rectangle, text
 
 WIDTH, HEIGHT = 460.0, 280.0  # units of the drawing; narrow, so that letters stay readable on a phone
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 26.0, 14.0, 44.0
@@ -19,11 +20,10 @@ def curve(titles: Sequence[str], a: Sequence[float], b: Sequence[float], what: s
     step = INNER / len(titles)
     x = [LEFT + step * (i + 0.5) for i in range(len(titles))]
     wall = x[-1] - step / 2
-    parts = [*lines, _line(wall, TOP, wall, HEIGHT - BOTTOM, "dotted"), *_titles(x, titles)]
+    parts = [*lines, line(wall, TOP, wall, HEIGHT - BOTTOM, "dotted"), *_titles(x, titles)]
     for name, values in (("a", a), ("b", b)):
         points = [(left, place(value)) for left, value in zip(x, values, strict=True) if value == value]
-        joined = " ".join(f"{left:.1f},{y:.1f}" for left, y in points if left < wall)
-        parts += [f'<polyline class="stroke {name}" points="{joined}"/>']
+        parts += [polyline([point for point in points if point[0] < wall], f"stroke {name}")]
         parts += [_mark(name, left, y) for left, y in points]
     return _svg(parts, what)
 
@@ -37,9 +37,8 @@ def bars(titles: Sequence[str], a: Sequence[float], b: Sequence[float], what: st
         for name, value, shift in zip("ab", pair, (-0.36, 0.02), strict=True):
             if value == value:
                 left, y = LEFT + step * (i + 0.5 + shift), place(value)
-                size = f'width="{0.34 * step:.1f}" height="{HEIGHT - BOTTOM - y:.1f}"'
-                parts.append(f'<rect class="fill {name}" x="{left:.1f}" y="{y:.1f}" {size}/>')
-                parts.append(_text(left + 0.17 * step, y - 4, f"{100 * value:.1f}", "middle"))
+                parts.append(rectangle(left, y, 0.34 * step, HEIGHT - BOTTOM - y, f"fill {name}"))
+                parts.append(text(left + 0.17 * step, y - 4, f"{100 * value:.1f}", "middle"))
     return _svg(parts, what)
 
 
@@ -52,10 +51,10 @@ def whisker(number: Estimate, reach: float) -> str:
         return 60 + 56 * max(-1.0, min(1.0, value / max(reach, 1e-9)))
 
     side = "none" if number.undecided else "b" if number.difference > 0 else "a"
-    parts = [_line(60.0, 0.0, 60.0, 18.0, "grid")]
+    parts = [line(60.0, 0.0, 60.0, 18.0, "grid")]
     if number.low == number.low:
-        parts.append(_line(x(number.low), 9.0, x(number.high), 9.0, f"stroke {side}"))
-    parts.append(f'<circle class="fill {side}" cx="{x(number.difference):.1f}" cy="9" r="4"/>')
+        parts.append(line(x(number.low), 9.0, x(number.high), 9.0, f"stroke {side}"))
+    parts.append(circle(x(number.difference), 9, 4, f"fill {side}"))
     return f'<svg class="whisker" viewBox="0 0 120 18" aria-hidden="true">{"".join(parts)}</svg>'
 
 
@@ -78,26 +77,16 @@ def _scale(values: Sequence[float]) -> tuple[Callable[[float], float], list[str]
     lines = []
     for percent in range(low, high + 1, step):
         y = place(percent / 100)
-        lines += [_line(LEFT, y, WIDTH - RIGHT, y, "grid"), _text(LEFT - 8, y + 4, f"{percent}", "end")]
+        lines += [line(LEFT, y, WIDTH - RIGHT, y, "grid"), text(LEFT - 8, y + 4, f"{percent}", "end")]
     return place, lines
 
 
 def _titles(x: Sequence[float], titles: Sequence[str]) -> list[str]:
-    return [_text(left, HEIGHT - BOTTOM + 20, title, "middle") for left, title in zip(x, titles, strict=True)]
+    return [text(left, HEIGHT - BOTTOM + 20, title, "middle") for left, title in zip(x, titles, strict=True)]
 
 
 def _mark(name: str, x: float, y: float) -> str:
-    if name == "a":
-        return f'<circle class="fill a" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-    return f'<rect class="fill b" x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"/>'
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return circle(x, y, 5, "fill a") if name == "a" else rectangle(x - 4.5, y - 4.5, 9, 9, "fill b")
 
 
 def _svg(parts: Sequence[str], what: str) -> str:

@@ -9,6 +9,7 @@ from html import escape
 
 from gald.analysis.study.differences import Difference, Found, difference
 from gald.analysis.study.study import Study
+from gald.images.svg import circle, line, style, text
 from gald.metrics.bands import INTERIOR
 
 LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 216.0, 132.0, 16.0, 44.0, 62.0  # units of the drawing
@@ -27,16 +28,10 @@ LEGEND = (
 )
 USUAL = 2.0  # An axis reaches this many times as far as the median pair needs: a few bad rows don't press all together.
 STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #1d1f21; } .soft { fill: #5d6268; } .paper { fill: #fdfdfc; }
-.grid { stroke: #dcdcd8; } .zero { stroke: #5d6268; } .span { stroke-width: 2.5; } .seed { stroke-width: 1.4; }
-.gain { stroke: #0072b2; fill: #0072b2; } .loss { stroke: #b35a00; fill: #b35a00; }
-.open { stroke: #7d8288; fill: #7d8288; }
-.far { stroke: #fdfdfc; stroke-width: 4; paint-order: stroke; }
-.seed.gain, .seed.loss, .seed.open { fill: none; }
-@media (prefers-color-scheme: dark) { text { fill: #e9e9e6; } .soft { fill: #a3a8ad; } .paper { fill: #16181a; }
-.far { stroke: #16181a; }
-.grid { stroke: #35393d; } .zero { stroke: #a3a8ad; } .gain { stroke: #56b4e9; fill: #56b4e9; }
-.loss { stroke: #f0a640; fill: #f0a640; } }
+text { font: 12px system-ui, sans-serif; fill: $ink; } .soft { fill: $soft; } .paper { fill: $paper; }
+.grid { stroke: $line; } .zero { stroke: $soft; } .span { stroke-width: 2.5; } .seed { stroke-width: 1.4; }
+.gain { stroke: $a; fill: $a; } .loss { stroke: $b; fill: $b; } .open { stroke: #7d8288; fill: #7d8288; }
+.far { stroke: $paper; stroke-width: 4; paint-order: stroke; } .seed.gain, .seed.loss, .seed.open { fill: none; }
 """
 
 
@@ -57,18 +52,18 @@ def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> 
         return ""
     width = NAMES + len(columns) * (PANEL + GAP)
     height = HEAD + len(pairs) * LINE + FOOT
-    parts = [f'<rect class="paper" width="{width:g}" height="{height:g}"/>', _text(8.0, 18.0, what, "start")]
+    parts = [f'<rect class="paper" width="{width:g}" height="{height:g}"/>', text(8.0, 18.0, what, "start")]
     for number, (row, other) in enumerate(pairs):
         if number and other != pairs[number - 1][1]:  # held against another row from here on
             top = HEAD + number * LINE
-            parts.append(_line(8.0, top, width - GAP, top, "grid"))
-        parts.append(_text(NAMES - 10, _middle(number) + 4, f"{row} − {other}", "end"))  # noqa: RUF001  # a minus sign
+            parts.append(line(8.0, top, width - GAP, top, "grid"))
+        parts.append(text(NAMES - 10, _middle(number) + 4, f"{row} − {other}", "end"))  # noqa: RUF001  # a minus sign
     for number, (key, title) in enumerate(columns.items()):
         left = NAMES + number * (PANEL + GAP)
         parts += _panel(left, title, [difference(found, *pair, key) for pair in pairs])
-    parts += [_text(8.0, height - 26 + 16 * number, line, "start", "soft") for number, line in enumerate(LEGEND)]
+    parts += [text(8.0, height - 26 + 16 * number, words, "start", "soft") for number, words in enumerate(LEGEND)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
-    return "".join([head, f"<style>{STYLE}</style><title>{escape(what)}</title>", *parts, "</svg>\n"])
+    return "".join([head, f"<style>{style(STYLE)}</style><title>{escape(what)}</title>", *parts, "</svg>\n"])
 
 
 def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
@@ -79,11 +74,11 @@ def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
     def x(share: float) -> float:
         return left + PANEL / 2 * (1 + share)
 
-    parts = [_text(left + PANEL / 2, HEAD - 8, title, "middle")]
+    parts = [text(left + PANEL / 2, HEAD - 8, title, "middle")]
     for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):  # the ends inside, off the next panel's
         at = x(share)
-        parts += [_line(at, HEAD, at, bottom, "grid" if share else "zero")]
-        parts += [_text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
+        parts += [line(at, HEAD, at, bottom, "grid" if share else "zero")]
+        parts += [text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
     for number, each in enumerate(numbers):
         parts += _one(each, _middle(number), x, reach) if each.by_seed else []
     return parts
@@ -102,14 +97,14 @@ def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) 
     mean, low, high = (100 * value / reach for value in (each.mean, each.low, each.high))
     kind = _kind(each)
     left, right = max(low, -1.0), min(high, 1.0)  # of the bar; no number where there is none
-    parts = [_line(x(left), y, x(right), y, f"span {kind}")] if left < right else []
-    parts += [_disc(x(value), y, 3.5, f"seed {kind}") for value in seeds if abs(value) <= 1]
+    parts = [line(x(left), y, x(right), y, f"span {kind}")] if left < right else []
+    parts += [circle(x(value), y, 3.5, f"seed {kind}") for value in seeds if abs(value) <= 1]
     ends = {math.copysign(1.0, value) for value in (*seeds, mean, low, high) if abs(value) > 1}
     parts += [_arrow(x(end), y, end, kind) for end in sorted(ends)]
     if abs(mean) <= 1:
-        return [*parts, _disc(x(mean), y, 3.0, kind)]
+        return [*parts, circle(x(mean), y, 3.0, kind)]
     side = math.copysign(1.0, mean)
-    return [*parts, _text(x(side) - 10 * side, y + 4, f"{100 * each.mean:+.1f}", "end" if side > 0 else "start", "far")]
+    return [*parts, text(x(side) - 10 * side, y + 4, f"{100 * each.mean:+.1f}", "end" if side > 0 else "start", "far")]
 
 
 def _kind(each: Difference) -> str:
@@ -129,17 +124,5 @@ def _round_up(value: float) -> float:
     return next(step for step in (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0) if step >= value)
 
 
-def _disc(x: float, y: float, radius: float, kind: str) -> str:
-    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
-
-
 def _arrow(x: float, y: float, sign: float, kind: str) -> str:
     return f'<path class="{kind}" d="M{x:.1f} {y:.1f} l{-6 * sign:g} -4 v8 z"/>'
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

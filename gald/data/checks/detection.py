@@ -15,11 +15,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.annotation import Checked
-from gald.data.checks.segmentation import Problem, sizes_in_words, try_
+from gald.data.checks.segmentation import Problem, evenly, sizes_in_words, try_
 from gald.data.detection import DetectionDataset
 from gald.images.boxes import draw_objects
-from gald.images.contact_sheet import below, chosen, factor_of, fit, in_rows
-from gald.images.io import draw_legend
+from gald.images.figure import below, framed, grid, text
+from gald.images.size import fitting_factor, resized
 
 HEAD = ("id", "class")
 TITLE = "objects: small + medium + large (pictures with it)"
@@ -122,21 +122,20 @@ def _sizes(counts: Tensor) -> str:
 
 def contact_sheet(surveys: Sequence[ObjectSurvey], samples: int) -> UInt8[Tensor, "3 h w"] | None:
     """Faultless pictures with their objects drawn, evenly over splits and within them, in three columns."""
-    cells = [_cell(surveys[number], index) for number, index in chosen([each.good for each in surveys], samples)]
-    return below(in_rows(cells, 3)) if cells else None
+    cells = [_cell(surveys[number], index) for number, index in evenly([each.good for each in surveys], samples)]
+    return framed(grid(cells, 3)) if cells else None
 
 
 def _cell(found: ObjectSurvey, index: int) -> Tensor:
     """One picture, fitted, above its name."""
     sample, labels = found.data[index], found.data.labels
-    height, width = sample["image"].shape[-2:]
-    factor = factor_of((height, width), CELL, ENLARGED)
-    image = fit(sample["image"], CELL, most=ENLARGED)
+    factor = fitting_factor((sample["image"].shape[1], sample["image"].shape[2]), CELL, ENLARGED)
+    image = resized(sample["image"].as_subclass(Tensor), factor)
     masks = sample.get("masks")
     if masks is not None and len(masks):
-        masks = fit(masks.to(torch.uint8), CELL, "nearest-exact", ENLARGED).bool()
+        masks = resized(masks.as_subclass(Tensor).byte(), factor, "nearest-exact").bool()
     elif masks is not None:
         masks = None
     names, colors = [label.name for label in labels], [label.color for label in labels]
     drawn = draw_objects(image, sample["boxes"] * factor, sample["classes"], colors, names, masks=masks)
-    return below([drawn, draw_legend([(f"{found.split}/{sample['name']}", None)], drawn.shape[2])])
+    return below([drawn, text(f"{found.split}/{sample['name']}", 14)], gap=4)

@@ -15,8 +15,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.segmentation import SegmentationDataset, check_sizes
-from gald.images.contact_sheet import below, beside, chosen, fit, in_rows
-from gald.images.io import draw_legend, overlay
+from gald.images.figure import below, beside, framed, grid, legend, text
+from gald.images.overlay import overlay
+from gald.images.size import fitting_factor, resized
 from gald.support.errors import UserError
 from gald.support.tables import percent
 
@@ -113,23 +114,33 @@ def never_seen(surveys: Sequence[Survey]) -> list[Problem]:
 
 def contact_sheet(surveys: Sequence[Survey], samples: int) -> UInt8[Tensor, "3 h w"] | None:
     """Faultless pairs, evenly over splits and within them, as picture | overlay in two columns, with one legend."""
-    cells = [_cell(surveys[number], index) for number, index in chosen([each.good for each in surveys], samples)]
+    cells = [_cell(surveys[number], index) for number, index in evenly([each.good for each in surveys], samples)]
     if not cells:
         return None
-    rows = in_rows(cells, 2)
+    pictures = grid(cells, 2)
     labels = [(label.name, label.color) for label in surveys[0].data.labels]
-    return below([*rows, draw_legend(labels, max(row.shape[2] for row in rows))])
+    return framed(below([pictures, legend(labels, pictures.shape[2])]))
+
+
+def evenly(good: Sequence[Sequence[int]], samples: int) -> list[tuple[int, int]]:
+    """``samples`` pairs of (split, index), evenly over the splits and within each; ``good`` are the indices of each."""
+    pairs: list[tuple[int, int]] = []
+    for number, indices in enumerate(good):
+        share = samples // len(good) + (number < samples % len(good))
+        places = torch.linspace(0, len(indices) - 1, min(share, len(indices))).round().long().tolist()
+        pairs += [(number, indices[place]) for place in places]
+    return pairs
 
 
 def _cell(found: Survey, index: int) -> Tensor:
     """One pair, shrunk to fit, above its name."""
     labels = found.data.labels
     sample = found.data[index]
-    image = fit(sample["image"].as_subclass(Tensor), CELL)
-    mask = fit(sample["mask"].as_subclass(Tensor)[None], CELL, "nearest-exact")[0]
-    colors, names = [label.color for label in labels], [label.name for label in labels]
-    both = beside([image, overlay(image, mask, colors, names, legend=False)])
-    return below([both, draw_legend([(f"{found.split}/{sample['name']}", None)], both.shape[2])])
+    image, mask = sample["image"].as_subclass(Tensor), sample["mask"].as_subclass(Tensor)[None]
+    factor = fitting_factor((image.shape[1], image.shape[2]), CELL)
+    image, mask = resized(image, factor), resized(mask, factor, "nearest-exact")
+    both = beside([image, overlay(image, mask[0], [label.color for label in labels])])
+    return below([both, text(f"{found.split}/{sample['name']}", 14)], gap=4)
 
 
 def rows(surveys: Sequence[Survey]) -> list[tuple[str, ...]]:

@@ -15,7 +15,7 @@ from fake.streets import ids, label, picture
 from PIL import Image
 
 from gald.images import io as pictures
-from gald.images.io import colorize, distinct_color, overlay, read_image, read_label, write_image, write_label
+from gald.images.io import distinct_color, read_image, read_label, write_image, write_label
 from gald.support.errors import UserError
 
 
@@ -202,44 +202,6 @@ def test_the_reason_is_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(UserError, match=rf"cannot write .*a\.png: {os.strerror(code)}"):
         write_label(torch.zeros(2, 2, dtype=torch.uint8), tmp_path / "a.png")
-
-
-def test_colours_and_overlay() -> None:
-    palette = [(10, 0, 0), (0, 20, 0)]
-    labels = torch.tensor([[0, 1], [255, 1]])
-    painted = colorize(labels, palette)
-    assert painted[:, 0, 0].tolist() == [10, 0, 0]
-    assert painted[:, 1, 0].tolist() == [0, 0, 0]
-    image = torch.full((3, 2, 2), 100, dtype=torch.uint8)
-    mixed = overlay(image, labels, palette, ["a", "b"], legend=False)
-    assert mixed[:, 0, 0].tolist() == [55, 50, 50]
-    assert mixed[:, 1, 0].tolist() == [100, 100, 100]  # ignored: the picture itself
-    assert mixed[:, 1, 1].tolist() == [50, 60, 50]
-
-
-def test_the_legend_names_the_classes_that_are_present_below_the_picture() -> None:
-    image = torch.zeros(3, 40, 300, dtype=torch.uint8)
-    palette = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
-    labels = torch.zeros(40, 300, dtype=torch.uint8)
-    labels[20:] = 2
-    drawn = overlay(image, labels, palette, ["road", "never", "sky"])
-    strip = drawn[:, 40:]
-    assert drawn.shape[2] == 300
-
-    def has(color: tuple[int, int, int]) -> bool:
-        return bool((strip == torch.tensor(color)[:, None, None]).all(0).any())
-
-    assert has(palette[0])
-    assert has(palette[2])
-    assert not has(palette[1])
-    assert has((0, 0, 0))  # letters
-
-
-def test_a_legend_wraps_and_never_cuts_a_name() -> None:
-    entries = [(f"class number {i}", distinct_color(i)) for i in range(6)]
-    wide, narrow = pictures.draw_legend(entries, 2000), pictures.draw_legend(entries, 1)
-    assert narrow.shape[1] > 4 * wide.shape[1]
-    assert (narrow[:, :, -2:] == 255).all()
 
 
 def test_generated_colours_differ() -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-STRIDE = 8
+PATCH = 8  # pixels a side of what becomes one position
 PROBES = 32  # gradients that are taken; exact up to so many channels of output
 AT_ONCE = 2**22  # numbers in a batch of copies of the map
 
@@ -41,10 +41,10 @@ def features(image: UInt8[Tensor, "3 h w"], channels: int = 32) -> Float[Tensor,
     that pool would pool nothing). The last rows and columns are filled by repetition. ``channels`` is at most 192.
     """
     height, width = image.shape[1:]
-    filled = F.pad(image[None] / 255, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+    filled = F.pad(image[None] / 255, (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
     generator = torch.Generator().manual_seed(0)
-    directions = torch.linalg.qr(torch.randn(3 * STRIDE**2, channels, generator=generator)).Q
-    maps = F.conv2d(filled, directions.T.reshape(channels, 3, STRIDE, STRIDE).contiguous(), stride=STRIDE)[0]
+    directions = torch.linalg.qr(torch.randn(3 * PATCH**2, channels, generator=generator)).Q
+    maps = F.conv2d(filled, directions.T.reshape(channels, 3, PATCH, PATCH).contiguous(), stride=PATCH)[0]
     deviation, mean = torch.std_mean(maps, (1, 2), keepdim=True, correction=0)
     return F.relu((maps - mean) / deviation.clamp(min=1e-5))
 
