@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from gald.config import difference
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lightning_fabric import Fabric
     from torch import Tensor, nn
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from gald.data.segmentation import SegmentationDataset
     from gald.engine.checkpoint import Checkpoint
     from gald.engine.tasks.segmentation import SegmentationTask
-
-ELSEWHERE = ("data.root", "model.weights", "init", "accelerator", "data.workers")  # of a machine, not of a network
 
 
 @dataclass(frozen=True)
@@ -191,24 +191,11 @@ def facts(content: Checkpoint, network: nn.Module, path: Path) -> dict[str, str]
 
 def differences(given: Sequence[Given]) -> list[tuple[str, str, str]]:
     """The settings that the runs of two checkpoints differ in: name, A's and B's."""
-    import json
-
-    from gald.config.settings import to_json
-
-    runs = [flat(json.loads(to_json(each.content.config))) for each in given if each.content is not None]
+    runs = [each.content.config for each in given if each.content is not None]
     if len(runs) < 2:
         return []
-    a, b = runs
-    names = [name for name in a | b if name not in ELSEWHERE and a.get(name) != b.get(name)]
-    return [(name, str(a.get(name, "none")), str(b.get(name, "none"))) for name in names]
-
-
-def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """``{"model": {"ga": "psp"}}`` as ``{"model.ga": "psp"}``."""
-    result: dict[str, Any] = {}
-    for name, value in settings.items():
-        result |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
-    return result
+    found = difference.differences(*runs, ignored=difference.OF_NO_NETWORK)
+    return [(setting.name, str(setting.before), str(setting.now)) for setting in found]
 
 
 def command(a: Path, b: Path, flags: dict[str, str | Path | None], precision: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from gald.config.difference import WITHOUT_EFFECT, differences
 from gald.config.recipes import RECIPES
 from gald.config.settings import RunConfig, SegmentationConfig, from_json
 from gald.support.errors import UserError, lookup
@@ -134,10 +135,8 @@ def about(recipe: str | None) -> str:
 
 def departures(recipe: str | None, default: RunConfig, settings: RunConfig) -> list[str]:
     """Say in what a run is not the recipe's, whose published number it then can't be held against."""
-    from gald.engine.run_folder import HARMLESS, changed
-
-    different = changed(default, settings, free=HARMLESS)
-    return [f"departs from the recipe {recipe}: {'; '.join(different)}"] if recipe and different else []
+    different = "; ".join(map(str, differences(default, settings, ignored=WITHOUT_EFFECT)))
+    return [f"departs from the recipe {recipe}: {different}"] if recipe and different else []
 
 
 def _split(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:

@@ -141,6 +141,21 @@ def ids_of(labels: Sequence[Label], other: int = IGNORE) -> UInt8[Tensor, " 256"
     return table
 
 
+def check_same_classes(labels: Sequence[Label], others: Sequence[Label], who: str, whose: str, advice: str) -> None:
+    """Refuse to use two lists of classes together that differ in number, in order or in a name.
+
+    ``who`` has the ``labels``, ``whose`` the ``others``; ``advice`` says what to do.
+    """
+    names, other_names = [label.name for label in labels], [label.name for label in others]
+    if len(names) != len(other_names):
+        raise UserError(f"{who} has {len(names)} classes and {whose} has {len(other_names)}; {advice}")
+    if names != other_names and sorted(names) == sorted(other_names):
+        raise UserError(f"{who} has the classes of {whose} in another order: {', '.join(names)}; list them so")
+    for name, other in zip(names, other_names, strict=True):
+        if name != other:
+            raise UserError(f"{who} has the class {name!r} where {whose} has {other!r}; {advice}")
+
+
 class UnpairedError(UserError):
     """Files without a partner. ``rest`` holds the pairs that do match, ``lonely`` one sentence per file."""
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gald.config.settings import RunConfig, from_json, to_json
-from gald.data.segmentation import Label
+from gald.data.segmentation import Label, check_same_classes
 from gald.support.errors import UserError
 from gald.support.files import write_whole
 
@@ -141,15 +141,5 @@ def restored(network: ModuleT, content: Checkpoint, path: Path) -> ModuleT:
 
 def check_classes(content: Checkpoint, labels: Sequence[Label], path: Path) -> None:
     """Refuse to use a network on a data set with other classes."""
-    trained, here = [label.name for label in content.labels], [label.name for label in labels]
-    if len(trained) != len(here):
-        raise UserError(
-            f"{path} has {len(trained)} classes and the data set has {len(here)}; use the data set it was trained on"
-        )
-    if trained != here and sorted(trained) == sorted(here):
-        raise UserError(f"{path} has the classes of the data set in another order: {', '.join(trained)}; list them so")
-    different = next((pair for pair in zip(trained, here, strict=True) if pair[0] != pair[1]), None)
-    if different:
-        raise UserError(
-            f"{path} has the class {different[0]!r} where the data set has {different[1]!r}; bring them in line"
-        )
+    advice = "use the data set it was trained on, or bring the classes in line"
+    check_same_classes(content.labels, labels, str(path), "the data set", advice)

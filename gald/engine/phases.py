@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gald.config.settings import PhaseConfig, RunConfig, SegmentationConfig
 from gald.data.registry import DATASETS
 from gald.support.errors import UserError, lookup
+
+if TYPE_CHECKING:
+    from gald.data.segmentation import Label
 
 
 @dataclass(frozen=True)
@@ -73,27 +76,19 @@ def said(part: Part) -> str:
 def check(todo: Sequence[Part]) -> None:
     """Open the data of every part, so that what a late one lacks is told before the first has trained for a day."""
     from gald.data.sampling import share  # with torch, which a missing folder needn't wait for
+    from gald.data.segmentation import check_same_classes
     from gald.engine.tasks import build_task
 
-    trained = None
+    trained: tuple[Label, ...] | None = None
     for part in todo:
-        run, about = part.settings, part.settings.data
+        run, data = part.settings, part.settings.data
         try:
             share(run.batch, run.devices * run.nodes, run.micro_batch)
-            tables = [build_task(run).build_dataset(split).labels for split in (about.train_split, about.val_split)]
+            for split in (data.train_split, data.val_split):
+                labels = build_task(run).build_dataset(split).labels
+                trained = trained or labels
+                check_same_classes(
+                    labels, trained, data.name, "the part before", "every part of a run needs the same classes"
+                )
         except UserError as error:
             raise UserError(f"{part.title}: {error}") from None
-        for names in ([label.name for label in table] for table in tables):
-            trained = trained or names
-            if names != trained:
-                different = _difference(names, trained)
-                raise UserError(
-                    f"{part.title}: {about.name} has {different}; every part of a run needs the same classes"
-                )
-
-
-def _difference(names: Sequence[str], trained: Sequence[str]) -> str:
-    if len(names) != len(trained):
-        return f"{len(names)} classes where the part before has {len(trained)}"
-    here, before = next(pair for pair in zip(names, trained, strict=True) if pair[0] != pair[1])
-    return f"the class {here!r} where the part before has {before!r}"

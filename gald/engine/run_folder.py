@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,11 @@ from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from torch.utils.tensorboard import SummaryWriter
 
+from gald.config.difference import RESUMABLE, differences
 from gald.config.settings import RunConfig, from_json, to_json
 from gald.support.distributed import first_alone
 from gald.support.errors import UserError
 from gald.support.files import json_text, write_whole
-
-# Settings that say where and how fast a run goes, or how it began, not what its next step computes.
-FREE = {"log_every", "val_every", "save_every", "accelerator", "compile"}
-FREE |= {"init", "data.root", "then.root", "data.workers", "model.pretrained", "model.weights", "model.torchvision"}
-
-
-# Settings that change no number of a run: where its data lie, what it writes when.
-HARMLESS = {"log_every", "save_every", "accelerator", "data.root", "data.workers", "then.root"}
 
 
 @contextmanager
@@ -68,31 +59,21 @@ def check_plan(out: Path, settings: RunConfig, resume: bool) -> None:
     plan = out / "config.json"
     if resume and not plan.is_file():
         raise UserError(f"{out} holds no run of several parts to resume; leave out --resume to begin one there")
-    different = changed(from_json(plan.read_text(), str(plan)), settings) if resume else []
+    planned = from_json(plan.read_text(), str(plan)) if resume else settings
+    check_resumable(planned, settings, plan)
+
+
+def check_resumable(before: RunConfig, now: RunConfig, file: Path) -> None:
+    """Refuse settings that would make it another run than that of the ``file``."""
+    different = differences(before, now, ignored=RESUMABLE)
     if different:
-        raise UserError(f"{plan} has other settings ({'; '.join(different[:4])}); use the same, or another --out")
+        shown = "; ".join(map(str, different[:4]))
+        raise UserError(f"{file} was made with other settings ({shown}); use the same, or another --out")
 
 
 def keep_plan(out: Path, settings: RunConfig) -> None:
     """Write config.json of a run of several parts."""
     write_whole(out / "config.json", to_json(settings).encode())
-
-
-def changed(before: Any, now: Any, where: str = "", free: Set[str] = FREE) -> list[str]:
-    """The settings that differ, in words, but for those of ``free``."""
-    if type(before) is not type(now):
-        return [f"{where or 'the run'} was of the kind {type(before).__name__}, is {type(now).__name__}"]
-    found = []
-    for each in fields(before):
-        name, old, new = where + each.name, getattr(before, each.name), getattr(now, each.name)
-        if hasattr(old, "__dataclass_fields__"):
-            found += changed(old, new, f"{name}.", free)
-        elif name == "then" and len(old) == len(new):
-            pairs = enumerate(zip(old, new, strict=True))
-            found += [line for i, pair in pairs for line in changed(*pair, f"then.{i}.", free)]
-        elif old != new and re.sub(r"^then\.\d+\.", "then.", name) not in free:
-            found.append(f"{name} was {old}, is {new}")
-    return found
 
 
 class Log:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Generic, cast
 
@@ -26,12 +25,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from gald.block.depthwise import train_depthwise_fast
-from gald.config.settings import DataConfig, RunConfig
+from gald.config.settings import RunConfig
 from gald.data.sampling import mix, positions, share
-from gald.data.segmentation import Label
+from gald.data.segmentation import check_same_classes
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
-from gald.engine.run_folder import Log, changed, check_folder, claimed
+from gald.engine.run_folder import Log, check_folder, check_resumable, claimed
 from gald.engine.tasks import build_task
 from gald.engine.tasks.task import ComputeLoss, DatasetT, PredictionT, SampleT, Task
 from gald.support.device import create_fabric, describe_device, keep_freed_memory, peak_memory
@@ -131,11 +130,7 @@ def resumable(config: RunConfig, out: Path) -> checkpoint.Checkpoint:
     """The checkpoint to go on from; settings that would make it another run are refused."""
     path = out / "last.pt"
     saved = checkpoint.load(path)
-    different = changed(saved.config, config)
-    if different:
-        raise UserError(
-            f"{path} was made with other settings ({'; '.join(different[:4])}); use the same, or another --out"
-        )
+    check_resumable(saved.config, config, path)
     if saved.optimizer is None:
         raise UserError(f"{path} holds no optimizer state to resume from")
     return saved
@@ -179,7 +174,8 @@ def build(
     for split, each in ((config.data.train_split, train_data), (config.data.val_split, val_data)):
         if not each.labelled:
             raise UserError(f"{config.data.name}'s split {split!r} has no labels, to train or to validate on")
-    check_labels(config.data, train_data.labels, val_data.labels)
+    one, other = (f"{config.data.name}'s split {split!r}" for split in (config.data.train_split, config.data.val_split))
+    check_same_classes(train_data.labels, val_data.labels, one, other, "train and validate on the same classes")
     torch.manual_seed(config.seed)
     # a run that goes on has all its weights: what it began from may be gone by now
     begin = saved or (checkpoint.load(config.init) if config.init else None)
@@ -201,17 +197,6 @@ def build(
         for norm in norms(network):
             norm.requires_grad_(False)
     return train_data, val_data, network
-
-
-def check_labels(data: DataConfig, train: Sequence[Label], val: Sequence[Label]) -> None:
-    """Refuse to validate on other classes than are trained on."""
-    one, other = [label.name for label in train], [label.name for label in val]
-    if one != other:
-        different = next(pair for pair in zip_longest(one, other) if pair[0] != pair[1])
-        raise UserError(
-            f"{data.name}'s splits {data.train_split!r} and {data.val_split!r} have different classes: "
-            f"{different[0] or 'none'} there, {different[1] or 'none'} here"
-        )
 
 
 def norms(network: nn.Module) -> list[nn.Module]:

@@ -24,7 +24,6 @@ from gald.config.settings import (
 )
 from gald.engine import checkpoint
 from gald.engine.phases import parts
-from gald.engine.run_folder import changed
 from gald.engine.train import finished, fit_here, processes
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
@@ -152,7 +151,7 @@ def test_the_second_parts_data_and_rate_are_its_own(root: Path, vistas: Path, tm
         (VISTAS, r"part 2 of 3, vistas, trains on another data set, mapillary19: say where .* --then\.0\.root ROOT"),
         (replace(VISTAS, root=Path("nowhere")), r"part 2 of 3, vistas: the data folder nowhere does not exist"),
         (replace(COARSE, train_split="nowhere"), r"part 2 of 3, coarse: unknown split 'nowhere'"),
-        (replace(VISTAS, data="mapillary"), r"part 2 of 3, vistas: mapillary has 65 classes where .* has 19"),
+        (replace(VISTAS, data="mapillary"), r"part 2 of 3, vistas: mapillary has 65 classes and the part before has 19"),
         (replace(COARSE, batch=3), r"part 2 of 3, coarse: a batch of 3 does not divide"),
     ],
     ids=["no root", "wrong root", "split", "classes", "batch"],
@@ -173,7 +172,7 @@ def test_another_plan_is_refused_and_the_first_one_stays(root: Path, tmp_path: P
     kept = (tmp_path / "config.json").read_bytes()
     for other, words in (
         (replace(plan, then=(replace(FINE, lr=0.1),)), r"other settings \(then\.0\.lr was 0\.001, is 0\.1\)"),
-        (replace(plan, then=(COARSE, FINE)), r"other settings \(then was"),
+        (replace(plan, then=(COARSE, FINE)), r"other settings \(then\.0\.name was fine, is coarse"),
     ):
         with pytest.raises(UserError, match=words):
             train(other, tmp_path, resume=True)
@@ -201,7 +200,7 @@ def test_later_parts_never_go_on_from_strangers(root: Path, straight: Path, tmp_
             train(plan_at(root), out, resume=resume)
     with pytest.raises(UserError, match="holds no run of several parts to resume"):
         train(plan_at(root), tmp_path / "nothing", resume=True)
-    with pytest.raises(UserError, match="has other settings .optim.lr was"):
+    with pytest.raises(UserError, match="other settings .optim.lr was"):
         train(plan_at(root, optim=replace(PLAN.optim, lr=0.5)), straight, resume=True)
 
 
@@ -230,10 +229,6 @@ def test_departures_that_decide_the_number_are_said() -> None:
     for changes in ({"model": replace(recipe.model, pretrained=False)}, {"init": Path("old.pt")}, {"val_every": 7}):
         assert len(departures("r", recipe, replace(recipe, **changes))) == 1
     assert departures("r", recipe, replace(recipe, data=replace(recipe.data, root=Path("x")))) == []
-
-
-def test_a_run_of_another_task_is_not_resumed(tmp_path: Path) -> None:
-    assert changed(RECIPES["shapes"](), RECIPES["synthetic"]()) == ["the run was of the kind Detect, is Train"]
 
 
 def test_what_a_recipe_needs_first_is_told_before_any_process_starts() -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gald.analysis.study.study import Study
-from gald.config.settings import RunConfig, SegmentationConfig, from_json, to_json
+from gald.config.difference import RESUMABLE, differences
+from gald.config.settings import SegmentationConfig, from_json, to_json
 from gald.data.segmentation import SegmentationDataset
-from gald.engine.run_folder import changed
 from gald.support.errors import UserError
 from gald.support.files import write_whole
 
+# how often a row is validated decides which of its checkpoints is chosen
+MAY_DIFFER = RESUMABLE - {"val_every"}
 NAME, START = "study", "backbone begins with"  # keys of plan.json
 
 
@@ -110,16 +112,9 @@ def _different(before: dict[str, Any], now: dict[str, Any], study: Study, plan: 
     if list(rows) != list(study.rows)[: len(rows)]:
         return [*found, f"the rows were {', '.join(rows)}"]
     for row, content in rows.items():
-        found += [
-            f"{row}: {line}" for line in _changed(from_json(json.dumps(content), f"{plan}, row {row}"), study.rows[row])
-        ]
+        planned = from_json(json.dumps(content), f"{plan}, row {row}")
+        found += [f"{row}: {line}" for line in differences(planned, study.rows[row], ignored=MAY_DIFFER)]
     return found
-
-
-def _changed(was: RunConfig, now: SegmentationConfig) -> list[str]:
-    """More than a run may change when it is resumed: how often it is validated decides which checkpoint is chosen."""
-    often = [f"val_every was {was.val_every}, is {now.val_every}"] if was.val_every != now.val_every else []
-    return [*changed(was, now), *often]
 
 
 def _start(row: SegmentationConfig) -> str:
