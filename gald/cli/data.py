@@ -85,9 +85,8 @@ def _surveys(
     from functools import partial
 
     from gald.data.checks.segmentation import Problem
-    from gald.data.detection import MissingError
+    from gald.data.files import MissingFilesError
     from gald.data.registry import DATASETS
-    from gald.data.segmentation import UnpairedError
     from gald.support.errors import UserError
     from gald.support.progress import track
 
@@ -99,8 +98,8 @@ def _surveys(
         lonely: tuple[str, ...] = ()
         try:
             content: Any = info.load(root, each)
-        except (UnpairedError, MissingError) as error:
-            content, lonely = error.rest, error.lonely
+        except MissingFilesError as error:
+            content, lonely = error.rest, error.missing
         except UserError as error:
             problems[each] = [Problem("splits that cannot be opened", str(error))]
             last = error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from gald.data.segmentation import Label
+    from gald.data.labels import Label
     from gald.engine.submission import Map, Server
 
 T = TypeVar("T")

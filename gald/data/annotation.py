@@ -35,100 +35,100 @@ class ObjectAnnotation(NamedTuple):
 
 
 class ImageAnnotation(NamedTuple):
-    """What the annotations say of a picture: its size, its objects, and the place in words for messages."""
+    """What the annotations say of a picture: its size, its objects, and their source in words for messages."""
 
     height: int
     width: int
-    things: Sequence[ObjectAnnotation]
-    place: str
+    objects: Sequence[ObjectAnnotation]
+    source: str
 
 
-class Row(NamedTuple):
-    """A `ObjectAnnotation` that has been checked."""
+class CheckedObject(NamedTuple):
+    """An `ObjectAnnotation` that has been checked; ``label`` is the train id of its class."""
 
+    label: int
     box: Box
-    kind: int
     ignored: bool
     area: float
     mask: Tensor | None
 
 
-class Checked(NamedTuple):
-    """The sound objects of a page, and sentences on those without an extent (left out) and on those that are wrong."""
+class CheckedAnnotation(NamedTuple):
+    """The sound objects of a picture, and sentences on those without an extent (left out) and on those at fault."""
 
-    page: ImageAnnotation
-    rows: list[Row]
+    annotation: ImageAnnotation
+    objects: list[CheckedObject]
     dropped: list[str]
     faults: list[str]
 
 
-def check(page: ImageAnnotation, train_ids: Mapping[str | int, int], masks: bool) -> Checked:
-    """Look at every object of a page; ``train_ids`` are the classes there are, ``masks`` says to decode masks too."""
-    checked = Checked(page, [], [], [])
-    for number, thing in enumerate(page.things, 1):
-        place = f"object {number} ({thing.note or thing.label}) of {page.place}"
+def check_annotation(annotation: ImageAnnotation, train_ids: Mapping[str | int, int], masks: bool) -> CheckedAnnotation:
+    """Look at every object of a picture; ``train_ids`` are the classes, ``masks`` says to decode masks, too."""
+    checked = CheckedAnnotation(annotation, [], [], [])
+    for number, found in enumerate(annotation.objects, 1):
+        place = f"object {number} ({found.note or found.label}) of {annotation.source}"
         try:
-            row = _row(thing, page, place, train_ids, masks)
+            sound = _check_object(found, annotation, place, train_ids, masks)
         except UserError as error:
             checked.faults.append(str(error))
             continue
-        if row is None:
-            checked.dropped.append(f"{place} has a box without width or height, {_shown(thing.box)}: left out")
+        if sound is None:
+            checked.dropped.append(f"{place} has a box without width or height, {_in_words(found.box)}: left out")
         else:
-            checked.rows.append(row)
+            checked.objects.append(sound)
     return checked
 
 
-def _row(
-    thing: ObjectAnnotation, page: ImageAnnotation, place: str, train_ids: Mapping[str | int, int], masks: bool
-) -> Row | None:
+def _check_object(
+    found: ObjectAnnotation, image: ImageAnnotation, place: str, train_ids: Mapping[str | int, int], masks: bool
+) -> CheckedObject | None:
     """The object, or None where its box has no extent."""
-    if thing.label not in train_ids:
+    if found.label not in train_ids:
         names = [str(name) for name in train_ids]
-        raise UserError(f"{place} is of a class that is not in the list{nearest(str(thing.label), names)}")
-    box = _inside(thing.box, page, place)
+        raise UserError(f"{place} is of a class that is not in the list{nearest(str(found.label), names)}")
+    box = _clip_box(found.box, image, place)
     if box is None:
         return None
-    mask = _mask(thing, page, place) if masks else None
-    area = thing.area
+    mask = _read_mask(found, image, place) if masks else None
+    area = found.area
     if area is None:
         area = (box[2] - box[0]) * (box[3] - box[1]) if mask is None else float(mask.sum())
     if not 0 <= area <= MAX_PIXELS:
         raise UserError(f"{place} has the area {area}: give its square pixels, or leave it out")
-    return Row(box, train_ids[thing.label], thing.ignored, float(area), mask)
+    return CheckedObject(train_ids[found.label], box, found.ignored, float(area), mask)
 
 
-def _mask(thing: ObjectAnnotation, page: ImageAnnotation, place: str) -> Tensor:
-    if thing.mask is None:
+def _read_mask(found: ObjectAnnotation, image: ImageAnnotation, place: str) -> Tensor:
+    if found.mask is None:
         raise UserError(f"{place} has no mask, others of the set have: add its segmentation or take boxes only")
     try:
-        mask = thing.mask()
+        mask = found.mask()
     except UserError as error:
         raise UserError(f"{place} {error}") from None
-    if mask.shape != (page.height, page.width):
+    if mask.shape != (image.height, image.width):
         rows, columns = mask.shape
-        raise UserError(f"{place} has a mask of {columns}x{rows}, its picture is {page.width}x{page.height}")
+        raise UserError(f"{place} has a mask of {columns}x{rows}, its picture is {image.width}x{image.height}")
     return mask
 
 
-def _inside(box: Box, page: ImageAnnotation, place: str) -> Box | None:
+def _clip_box(box: Box, image: ImageAnnotation, place: str) -> Box | None:
     """The box cut to its picture, or None where it has no extent."""
     x1, y1, x2, y2 = box
     if not all(map(math.isfinite, box)):
-        raise UserError(f"{place} has the box {_shown(box)}, which is not of finite numbers")
+        raise UserError(f"{place} has the box {_in_words(box)}, which is not of finite numbers")
     if x2 < x1 or y2 < y1:
-        raise UserError(f"{place} has a box of negative size, {_shown(box)}: swap its corners")
-    if min(x1, y1) < -SLACK or x2 > page.width + SLACK or y2 > page.height + SLACK:
+        raise UserError(f"{place} has a box of negative size, {_in_words(box)}: swap its corners")
+    if min(x1, y1) < -SLACK or x2 > image.width + SLACK or y2 > image.height + SLACK:
         raise UserError(
-            f"{place} has the box {_shown(box)}, outside its picture of {page.width}x{page.height} pixels: "
+            f"{place} has the box {_in_words(box)}, outside its picture of {image.width}x{image.height} pixels: "
             "correct it, or the size"
         )
-    cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(page.width)), min(y2, float(page.height)))
+    cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(image.width)), min(y2, float(image.height)))
     left, top, right, bottom = np.asarray(cut, np.float32).tolist()  # a sliver may vanish in float32
     return cut if right > left and bottom > top else None
 
 
-def _shown(box: Box) -> str:
+def _in_words(box: Box) -> str:
     """``x 3 to 7, y 1 to 2`` in continuous edges."""
     x1, y1, x2, y2 = box
     return f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}"

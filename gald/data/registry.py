@@ -47,7 +47,8 @@ class DatasetInfo:
 
     def splits(self, root: Path | None) -> list[str]:
         """Names of the splits that exist in ``root``."""
-        found: list[str] = resolve_name(f"{self.function.partition(':')[0]}:splits")(self.folder(root))
+        folder, module = self.folder(root), self.function.partition(":")[0]
+        found: list[str] = resolve_name(f"{module}:splits")(folder) if self.drawn or folder.is_dir() else []
         return found
 
 

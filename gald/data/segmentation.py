@@ -1,4 +1,4 @@
-"""Pairs of picture and label map: the one segmentation data set, whatever the layout on disk.
+"""Pictures with label maps: the one segmentation data set, whatever the layout on disk.
 
 A data set module finds the files and names the classes; reading, checking and mapping values to train ids is here.
 A wrong value is found on the CPU, in the loader, and named with file and place: later it would be a CUDA assert.
@@ -7,7 +7,7 @@ A wrong value is found on the CPU, in the loader, and named with file and place:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,34 +17,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from gald.images.io import Color, read_image, read_label, swaps_sides
+from gald.data.files import SampleFiles, require_files
+from gald.data.labels import IGNORE, UNLISTED, Label, label_ids
+from gald.images.io import read_image, read_label, swaps_sides
 from gald.support.errors import UserError
-from gald.support.files import PICTURES
-
-IGNORE = 255  # train id of a pixel that neither loss nor metric sees
-UNLISTED = 254  # marks values that no class has, inside the lookup only
-
-
-@dataclass(frozen=True)
-class Label:
-    """A class: its name, its colour (RGB, 0 to 255) and its value in the data set's own label files."""
-
-    name: str
-    color: Color
-    id: int
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One picture and its label map; ``name`` is unique within the split and has no ending."""
-
-    name: str
-    image: Path
-    label: Path
 
 
 class SegmentationSample(TypedDict):
-    """``image`` uint8 (3, H, W) RGB; ``mask`` (H, W) train ids, 255 = ignore; ``name`` of the pair."""
+    """``image`` uint8 (3, H, W) RGB; ``mask`` (H, W) train ids, 255 = ignore; ``name`` of the picture."""
 
     image: Tensor
     mask: Tensor
@@ -62,13 +42,13 @@ class SegmentationDataset(Dataset[SegmentationSample]):
 
     def __init__(
         self,
-        pairs: Sequence[Pair],
+        files: Sequence[SampleFiles],
         labels: Sequence[Label],
         ignored: Iterable[int] = (IGNORE,),
         read: Callable[[Path], Tensor] = read_label,
     ) -> None:
         assert 0 < len(labels) < UNLISTED, "train ids must fit 8 bits"
-        self.pairs = tuple(pairs)
+        self.files = tuple(files)
         self.labels = tuple(labels)
         self.ignored = tuple(ignored)
         self.read = read
@@ -77,32 +57,32 @@ class SegmentationDataset(Dataset[SegmentationSample]):
         self.value_to_train[[label.id for label in labels]] = torch.arange(len(labels), dtype=torch.uint8)
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.files)
 
     def name(self, index: int) -> str:
-        """Name of a pair, without reading it."""
-        return self.pairs[index].name
+        """Name of a picture, without reading it."""
+        return self.files[index].name
 
     def __getitem__(self, index: int) -> SegmentationSample:
-        pair = self.pairs[index]
+        files = self.files[index]
         image, values = self.image(index), self.values(index)
-        check_sizes(pair, image, values)
-        mask = self.to_train(values, pair.label)
-        return {"image": tv_tensors.Image(image), "mask": tv_tensors.Mask(mask), "name": pair.name}
+        check_sizes(files, image, values)
+        mask = self.to_train_ids(values, files.label)
+        return {"image": tv_tensors.Image(image), "mask": tv_tensors.Mask(mask), "name": files.name}
 
     def image(self, index: int) -> UInt8[Tensor, "3 h w"]:
         """The picture alone."""
-        return read_image(self.pairs[index].image)
+        return read_image(self.files[index].image)
 
     def values(self, index: int) -> UInt8[Tensor, "h w"]:
         """The label file's own values, unchecked."""
-        return self.read(self.pairs[index].label)
+        return self.read(self.files[index].label)
 
     def mask(self, index: int) -> UInt8[Tensor, "h w"]:
         """Train ids without reading the picture, for counting classes."""
-        return self.to_train(self.values(index), self.pairs[index].label)
+        return self.to_train_ids(self.values(index), self.files[index].label)
 
-    def to_train(self, values: UInt8[Tensor, "h w"], label: Path) -> UInt8[Tensor, "h w"]:
+    def to_train_ids(self, values: UInt8[Tensor, "h w"], label: Path) -> UInt8[Tensor, "h w"]:
         """File values to train ids; the first value that is no class raises, naming ``label`` and the place."""
         mask = self.value_to_train[values.long()]
         if (mask == UNLISTED).any():
@@ -125,86 +105,40 @@ class SegmentationDataset(Dataset[SegmentationSample]):
             names = [*names[:8], f"... ({len(names)} classes)", *names[-2:]]
         return ", ".join(names) + ("; ignored: " + ", ".join(map(str, self.ignored)) if self.ignored else "")
 
-    def ids(self) -> UInt8[Tensor, " 256"]:
-        """Lookup from train id to the data set's own value; what is no class becomes its ignored value."""
-        return ids_of(self.labels, self.ignored[0] if self.ignored else IGNORE)
-
-    def to_ids(self, train_map: Integer[Tensor, "h w"]) -> UInt8[Tensor, "h w"]:
-        """Train ids to the values of the data set's own files, for a benchmark's server or a labelling tool."""
-        return self.ids()[train_map.cpu().long()]
+    def to_label_ids(self, train_map: Integer[Tensor, "h w"]) -> UInt8[Tensor, "h w"]:
+        """Train ids to the values of the data set's own files; what is no class becomes its first ignored value."""
+        return label_ids(self.labels, self.ignored[0] if self.ignored else IGNORE)[train_map.cpu().long()]
 
 
-def ids_of(labels: Sequence[Label], other: int = IGNORE) -> UInt8[Tensor, " 256"]:
-    """Lookup from train id to the labels' own values; ``other`` for what is no class."""
-    table = torch.full((256,), other, dtype=torch.uint8)
-    table[: len(labels)] = torch.tensor([label.id for label in labels], dtype=torch.uint8)
-    return table
-
-
-def check_same_classes(labels: Sequence[Label], others: Sequence[Label], who: str, whose: str, advice: str) -> None:
-    """Refuse to use two lists of classes together that differ in number, in order or in a name.
-
-    ``who`` has the ``labels``, ``whose`` the ``others``; ``advice`` says what to do.
-    """
-    names, other_names = [label.name for label in labels], [label.name for label in others]
-    if len(names) != len(other_names):
-        raise UserError(f"{who} has {len(names)} classes and {whose} has {len(other_names)}; {advice}")
-    if names != other_names and sorted(names) == sorted(other_names):
-        raise UserError(f"{who} has the classes of {whose} in another order: {', '.join(names)}; list them so")
-    for name, other in zip(names, other_names, strict=True):
-        if name != other:
-            raise UserError(f"{who} has the class {name!r} where {whose} has {other!r}; {advice}")
-
-
-class UnpairedError(UserError):
-    """Files without a partner. ``rest`` holds the pairs that do match, ``lonely`` one sentence per file."""
-
-    def __init__(self, sentence: str, rest: SegmentationDataset, lonely: Sequence[str]) -> None:
-        super().__init__(sentence)
-        self.rest = rest
-        self.lonely = tuple(lonely)
-
-
-def matched(
-    images: Mapping[str, Path], masks: Mapping[str, Path], build: Callable[[list[Pair]], SegmentationDataset]
+def unlabelled(
+    images: Mapping[str, Path], labels: Sequence[Label], ignored: Iterable[int], how: Callable[[Path], str]
 ) -> SegmentationDataset:
-    """Pair pictures and label maps of equal name, sorted by name; `UnpairedError` where one is alone."""
-    pairs = build([Pair(name, images[name], masks[name]) for name in sorted(images.keys() & masks.keys())])
-    no_label = [f"{images[name]} has no label" for name in sorted(images.keys() - masks.keys())]
-    no_image = [f"label {masks[name]} has no picture" for name in sorted(masks.keys() - images.keys())]
-    lonely = no_label + no_image
-    if lonely:
-        counts = f"{len(no_label)} of {len(images)} pictures have no label, {len(no_image)} labels have no picture"
-        shown = "; ".join(lonely[:3]) + ("; ..." if len(lonely) > 3 else "")
-        raise UnpairedError(f"{counts}: {shown}; add the missing files or move these away", pairs, lonely)
-    return pairs
+    """Pictures of a test set whose labels are not public: every pixel has the first ignored value.
+
+    They can be predicted and looked at. No loss or metric sees a pixel of them. ``how(path)`` says how to get a missing
+    picture.
+    """
+    ignored = tuple(ignored)
+    # the picture stands for its label map, too: it gives the size
+    found = require_files([SampleFiles(name, images[name], images[name]) for name in sorted(images)], how)
+    dataset = SegmentationDataset(found.samples, labels, ignored, partial(_blank, value=ignored[0]))
+    dataset.labelled = False
+    return found.require_all(dataset)
 
 
-def check_sizes(pair: Pair, image: Tensor, values: Tensor) -> None:
+def _blank(image: Path, value: int) -> UInt8[Tensor, "h w"]:
+    """A label map of the picture's size; the picture is read, because its EXIF tag may turn it."""
+    return torch.full(read_image(image).shape[-2:], value, dtype=torch.uint8)
+
+
+def check_sizes(files: SampleFiles, image: Tensor, values: Tensor) -> None:
     """Raise `UserError` where the label map is not of its picture's size."""
     (height, width), (rows, columns) = image.shape[-2:], values.shape
     if (height, width) == (rows, columns):
         return
     hint = "make them equal"
-    if (height, width) == (columns, rows) and swaps_sides(pair.image):
+    if (height, width) == (columns, rows) and swaps_sides(files.image):
         hint = "the picture is turned by its EXIF tag, the label is not; turn the label or remove the tag"
-    raise UserError(f"label {pair.label} is {columns}x{rows} but its picture {pair.image} is {width}x{height}: {hint}")
-
-
-def pictures_in(folder: Path) -> dict[str, Path]:
-    """Map name (without ending) to path for the pictures directly in a folder.
-
-    Raises `UserError` where the folder is missing, is a file, holds no picture, or holds one name twice.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} {'is a file, not a folder' if folder.exists() else 'does not exist'}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURES or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise UserError(f"{folder} holds both {found[path.stem].name} and {path.name}: keep one of them")
-        found[path.stem] = path
-    if not found:
-        raise UserError(f"{folder} holds no pictures (looked for {', '.join(PICTURES)})")
-    return found
+    raise UserError(
+        f"label {files.label} is {columns}x{rows} but its picture {files.image} is {width}x{height}: {hint}"
+    )

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gald.config.settings import RunConfig, from_json, to_json
-from gald.data.segmentation import Label, check_same_classes
+from gald.data.labels import Label, check_same_classes
 from gald.support.errors import UserError
 from gald.support.files import write_whole
 

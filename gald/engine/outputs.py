@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gald.data.labels import Label, label_ids
 from gald.data.readers.coco_masks import runs_of
-from gald.data.segmentation import Label, ids_of
 from gald.images.boxes import draw_objects
 from gald.images.io import write_image, write_label
 from gald.images.overlay import overlay_with_legend
@@ -30,7 +30,7 @@ class LabelMaps:
         """Write the files of a picture, whose own file ends in ``suffix``, and of its train ids (H, W)."""
         prediction = prediction.cpu()
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
-        write_label(ids_of(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
+        write_label(label_ids(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
         write_image(overlay_with_legend(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
 
     def close(self) -> str:

@@ -15,7 +15,7 @@ from gald.data.registry import DATASETS
 from gald.support.errors import UserError, lookup
 
 if TYPE_CHECKING:
-    from gald.data.segmentation import Label
+    from gald.data.labels import Label
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def said(part: Part) -> str:
 
 def check(todo: Sequence[Part]) -> None:
     """Open the data of every part, so that what a late one lacks is told before the first has trained for a day."""
+    from gald.data.labels import check_same_classes
     from gald.data.sampling import share  # with torch, which a missing folder needn't wait for
-    from gald.data.segmentation import check_same_classes
     from gald.engine.tasks import build_task
 
     trained: tuple[Label, ...] | None = None

@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader
 
 from gald.block.depthwise import train_depthwise_fast
 from gald.config.settings import RunConfig
+from gald.data.labels import check_same_classes
 from gald.data.sampling import mix, positions, share
-from gald.data.segmentation import check_same_classes
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.run_folder import Log, check_folder, check_resumable, claimed

@@ -27,9 +27,10 @@ from gald.analysis.tally import Tally
 from gald.cli import main as cli
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.datasets.camvid import LABELS
+from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.data.sampling import TransformedDataset
-from gald.data.segmentation import Label, SegmentationDataset
+from gald.data.segmentation import SegmentationDataset
 from gald.data.transforms import segmentation as transforms
 from gald.engine import checkpoint
 from gald.engine.scoring import score

@@ -17,7 +17,7 @@ from gald.block.aggregation import AGGREGATORS
 from gald.block.gald import GALD
 from gald.cli.main import main
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
-from gald.data.segmentation import Label
+from gald.data.labels import Label
 from gald.engine import checkpoint
 from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.heatmap import paint_levels

@@ -10,8 +10,8 @@ from fake import ade20k as fake
 from fake.streets import colors, label
 from PIL import Image
 
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 
@@ -26,9 +26,9 @@ def test_ids_from_one_become_train_ids_and_zero_is_ignored(tmp_path: Path) -> No
     assert [pairs.name(i) for i in range(3)] == [f"ADE_val_0000000{i}" for i in (1, 2, 3)]
     assert pairs.values(0)[0].unique().tolist() == [0, 1, 7, 150]
     assert pairs[0]["mask"][0].unique_consecutive().tolist() == [255, 0, 6, 149]
-    assert pairs.to_ids(pairs.mask(0))[0].unique_consecutive().tolist() == [0, 1, 7, 150]
+    assert pairs.to_label_ids(pairs.mask(0))[0].unique_consecutive().tolist() == [0, 1, 7, 150]
     inside = load_segmentation("ade20k", root / "ADEChallengeData2016", "val")
-    assert inside.pairs == pairs.pairs
+    assert inside.files == pairs.files
 
 
 def test_the_table_of_classes(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_list_of_names_that_disagrees(tmp_path: Path) -> None:
 def test_half_an_archive(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
     first(root).unlink()
-    with pytest.raises(UnpairedError, match="1 of 3 pictures have no label"):
+    with pytest.raises(MissingFilesError, match="1 of 3 pictures have no label"):
         load_segmentation("ade20k", root, "train")
     for file in (root / "ADEChallengeData2016/annotations/validation").iterdir():
         file.unlink()

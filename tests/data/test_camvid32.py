@@ -11,9 +11,9 @@ from fake import camvid32 as fake
 from fake.streets import colors, label
 from PIL import Image
 
-from gald.data.datasets.camvid32 import ROWS, split_of
+from gald.data.datasets.camvid32 import CLASSES, split_of
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 
@@ -38,8 +38,8 @@ def test_the_11_classes_are_those_of_camvid(tmp_path: Path) -> None:
     pairs = load_segmentation("camvid_original11", fake.write(tmp_path), "train")
     bands = pairs[0]["mask"][0][::2].tolist()
     joined: dict[str, set[str]] = {}
-    for row, train_id in zip(ROWS, bands, strict=True):
-        joined.setdefault(pairs.labels[train_id].name if train_id != 255 else "void", set()).add(row[3])
+    for kind, train_id in zip(CLASSES, bands, strict=True):
+        joined.setdefault(pairs.labels[train_id].name if train_id != 255 else "void", set()).add(kind.name)
     assert joined == {
         "Sky": {"Sky"},
         "Building": {"Building", "Bridge", "Wall", "Tunnel", "Archway"},
@@ -60,13 +60,13 @@ def test_splits_are_those_of_the_usual_lists(tmp_path: Path, shared: Path) -> No
     root = fake.write(tmp_path)
     assert splits("camvid32", root) == ["train", "val", "test"]
     for split, names in fake.SPLITS.items():
-        assert [pair.name for pair in load_segmentation("camvid32", root, split).pairs] == [*names]
+        assert [pair.name for pair in load_segmentation("camvid32", root, split).files] == [*names]
     assert len(load_segmentation("camvid_original11", root, "trainval")) == 7
     real = shared / "data" / "camvid"
     if not real.is_dir():
         pytest.skip("no camvid in ../shared/data")
     for split in ("train", "val", "test"):
-        assert {split_of(pair.name) for pair in load_segmentation("camvid", real, split).pairs} == {split}
+        assert {split_of(pair.name) for pair in load_segmentation("camvid", real, split).files} == {split}
 
 
 def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_masks_of_another_kind(tmp_path: Path) -> None:
 def test_what_is_missing_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
     first(root).unlink()
-    with pytest.raises(UnpairedError, match="1 of 5 pictures have no label"):
+    with pytest.raises(MissingFilesError, match="1 of 5 pictures have no label"):
         load_segmentation("camvid32", root, "train")
     for file in [*root.glob("*/0016E5_07959*"), *root.glob("*/0016E5_08159*")]:
         file.unlink()

@@ -14,8 +14,8 @@ from PIL import Image
 from torchvision.datasets import Cityscapes as Official
 
 from gald.data.datasets.cityscapes import IGNORED, LABELS
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 
@@ -54,8 +54,8 @@ def test_train_ids_go_back_to_label_ids(root: Path) -> None:
     pairs = load_segmentation("cityscapes", root, "val")
     train_ids = torch.tensor([[*range(19), 255]])
     ids = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33, 0]
-    assert pairs.to_ids(train_ids).tolist() == [ids]
-    assert torch.equal(pairs.to_ids(pairs.mask(0)), pairs.values(0))
+    assert pairs.to_label_ids(train_ids).tolist() == [ids]
+    assert torch.equal(pairs.to_label_ids(pairs.mask(0)), pairs.values(0))
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_train_ids_go_back_to_label_ids(root: Path) -> None:
 )
 def test_every_split_has_its_pictures(root: Path, split: str, names: tuple[str, ...]) -> None:
     pairs = load_segmentation("cityscapes", root, split)
-    assert sorted(each.name for each in pairs.pairs) == sorted(names)
-    coarse = {each.name for each in pairs.pairs if "gtCoarse" in each.label.name}
+    assert sorted(each.name for each in pairs.files) == sorted(names)
+    coarse = {each.name for each in pairs.files if "gtCoarse" in each.label.name}
     assert coarse == ({*names} if split.startswith("coarse") else {*names} & {*fake.PARTS["train_extra"]})
     for i in range(len(pairs)):
         assert pairs[i]["image"].shape == (3, *fake.SIZE)
@@ -89,7 +89,7 @@ def test_coarse_labels_are_their_own_files(root: Path) -> None:
 
 def test_test_pictures_have_nothing_to_score(root: Path) -> None:
     pairs = load_segmentation("cityscapes", root, "test")
-    assert [each.name for each in pairs.pairs] == list(fake.PARTS["test"])
+    assert [each.name for each in pairs.files] == list(fake.PARTS["test"])
     assert pairs.labels == LABELS
     sample = pairs[0]
     assert sample["image"].shape == (3, *fake.SIZE)
@@ -121,10 +121,10 @@ def test_a_city_without_labels(root: Path) -> None:
         rf"2 of 8 files are missing, the first is {first}: the city zurich is not whole; extract "
         r"gtFine_trainvaltest\.zip into the same folder, from https://www\.cityscapes-dataset\.com/downloads/"
     )
-    with pytest.raises(UnpairedError, match=sentence) as caught:
+    with pytest.raises(MissingFilesError, match=sentence) as caught:
         load_segmentation("cityscapes", root, "train")
-    assert [each.name for each in caught.value.rest.pairs] == ["aachen_000000_000019", "aachen_000001_000019"]
-    assert caught.value.lonely[0] == f"{first} is missing"
+    assert [each.name for each in caught.value.rest.files] == ["aachen_000000_000019", "aachen_000001_000019"]
+    assert caught.value.missing[0] == f"{first} is missing"
 
 
 def test_a_picture_that_is_missing(root: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_picture_that_is_missing(root: Path) -> None:
     sentence = (
         rf"1 of 6 files are missing, the first is {path}: the city munster .*extract leftImg8bit_trainvaltest\.zip"
     )
-    with pytest.raises(UnpairedError, match=sentence):
+    with pytest.raises(MissingFilesError, match=sentence):
         load_segmentation("cityscapes", root, "val")
 
 
@@ -165,7 +165,7 @@ def test_files_that_an_archiver_left_are_passed_over(root: Path) -> None:
 def test_train_ids_beside_label_ids_do_no_harm(root: Path) -> None:
     pairs = load_segmentation("cityscapes", fake.write_train_ids(root), "train")
     assert len(pairs) == 4
-    made = np.asarray(Image.open(str(pairs.pairs[1].label).replace("_labelIds", "_labelTrainIds")))
+    made = np.asarray(Image.open(str(pairs.files[1].label).replace("_labelIds", "_labelTrainIds")))
     assert np.array_equal(pairs.mask(1).numpy(), made)  # the official tool's train ids are ours
 
 
@@ -174,7 +174,9 @@ def test_train_ids_in_place_of_label_ids_are_named(root: Path) -> None:
     for path in (root / "gtFine/train/zurich").glob("*_labelIds.png"):
         path.unlink()
     named = r"zurich_000000_000019_gtFine_labelTrainIds\.png lies there, but it holds train ids"
-    with pytest.raises(UnpairedError, match=rf"2 of 8 files .*zurich_000000_000019_gtFine_labelIds\.png: .*{named}"):
+    with pytest.raises(
+        MissingFilesError, match=rf"2 of 8 files .*zurich_000000_000019_gtFine_labelIds\.png: .*{named}"
+    ):
         load_segmentation("cityscapes", root, "train")
     for path in (root / "gtFine/train").glob("*/*_labelIds.png"):
         path.unlink()

@@ -15,7 +15,7 @@ from fake import coco as fake
 from faster_coco_eval.core import mask as coder
 from PIL import Image
 
-from gald.data.detection import MissingError
+from gald.data.files import MissingFilesError
 from gald.data.readers.coco_json import Packed
 from gald.data.readers.coco_masks import mask_of
 from gald.data.registry import load_detection, splits
@@ -33,8 +33,8 @@ def test_the_official_layout(tmp_path: Path, images: str) -> None:
     assert len(data.labels) == 80
     assert [(data.labels[i].id, data.labels[i].name) for i in (0, 16, 79)] == list(OFFICIAL)
     assert [data.name(i) for i in range(len(data))] == ["000000000009", "000000000025", "000000000030"]
-    assert [data.objects(i)["image_id"] for i in range(3)] == [9, 25, 30]
-    assert [load_detection("coco", root, "val").objects(i)["image_id"] for i in range(3)] == [139, 285, 632]
+    assert [data.target(i)["image_id"] for i in range(3)] == [9, 25, 30]
+    assert [load_detection("coco", root, "val").target(i)["image_id"] for i in range(3)] == [139, 285, 632]
 
 
 def test_objects_by_hand(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ PLACE = r"object 1 \(annotation 900100, category 1\) of image 9 \(000000000009.j
         (put("images", file_name="."), r"."),
         (put("images", id="9"), r"image 1 has the 'id' '9', not a whole number"),
         (put("images", id=2**70), r"image 1 has the 'id' 1180591620717411303424, too large"),
-        (put("images", file_name="x" * 300), r"1 file that .* names is missing"),
+        (put("images", file_name="x" * 300), r"1 of \d+ files that .* names are missing"),
         (put("annotations", area=1e300), PLACE + r"has the area 1e\+300"),
         (put("images", id=25), r"the image id 25 occurs 2 times"),
         (put("images", file_name="000000000025.png"), r"the picture 000000000025 occurs 2 times"),
@@ -199,7 +199,8 @@ def test_missing_files(tmp_path: Path) -> None:
     root = fake.write(tmp_path)
     (root / "train2017" / "000000000025.jpg").unlink()
     with pytest.raises(
-        MissingError, match=r"^1 file that .* names is missing, the first is .*025.jpg: unpack train2017.zip"
+        MissingFilesError,
+        match=r"^1 of \d+ files that .* names are missing, the first is .*025.jpg: unpack train2017.zip",
     ) as e:
         load_detection("coco", root, "train")
     assert [e.value.rest[i]["image_id"] for i in range(len(e.value.rest))] == [9, 30]
@@ -216,7 +217,7 @@ def test_boxes_need_no_evaluator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     monkeypatch.setitem(sys.modules, "faster_coco_eval.core", None)
     root = fake.write(tmp_path)
-    assert load_detection("coco", root, "train").boxes_only()[0]["boxes"].shape == (2, 4)
+    assert load_detection("coco", root, "train").without_masks()[0]["boxes"].shape == (2, 4)
     with pytest.raises(UserError, match=r"masks from polygons need: pip install 'gald\[detection\]'"):
         load_detection("coco", root, "train")[0]
 
@@ -273,7 +274,7 @@ def test_real_photos(shared: Path, split: str, pictures: int, objects: int, crow
     content = json.loads((root / split / "instances.json").read_text())
     seen = ignored = 0
     for i in range(len(data)):
-        truth = data.objects(i)
+        truth = data.target(i)
         listed = [each for each in content["annotations"] if each["image_id"] == truth["image_id"]]
         png = np.asarray(Image.open(root / split / "instances" / f"{truth['name']}.png"))
         for row, each in enumerate(listed):

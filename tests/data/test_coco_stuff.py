@@ -8,8 +8,8 @@ import pytest
 from fake import coco_stuff as fake
 from fake.streets import label
 
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 NAMES = ["person", "stop sign", "banner", "wood"]
@@ -44,7 +44,7 @@ def test_layouts_of_the_164k(tmp_path: Path, maps: str, images: str) -> None:
     label(root / maps / "val2017" / "000000000139_labelTrainIds.png", (0,))  # what a public toolbox leaves there
     for each in (root, tmp_path):
         assert splits("coco_stuff164k", each) == ["train", "val"]
-        assert [pair.name for pair in load_segmentation("coco_stuff164k", each, "val").pairs] == [
+        assert [pair.name for pair in load_segmentation("coco_stuff164k", each, "val").files] == [
             "000000000139", "000000000140", "000000000141"
         ]  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_the_10k_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"label {file} is of version 1\.0, whose 172 classes have other numbers"):
         pairs[0]
     file.unlink()
-    with pytest.raises(UnpairedError, match="1 of 3 pictures have no label"):
+    with pytest.raises(MissingFilesError, match="1 of 3 pictures have no label"):
         load_segmentation("coco_stuff10k", root, "train")
     (root / "imageLists/test.txt").unlink()
     with pytest.raises(UserError, match=r"has no imageLists/test\.txt: get cocostuff-10k-v1\.1\.zip from https"):
@@ -83,7 +83,7 @@ def test_the_1k_has_two_names(tmp_path: Path) -> None:
     root = fake.write10k(tmp_path)
     assert splits("coco_stuff10k", root) == ["train", "val"]
     assert (
-        load_segmentation("coco_stuff10k", root, "val").pairs == load_segmentation("coco_stuff10k", root, "test").pairs
+        load_segmentation("coco_stuff10k", root, "val").files == load_segmentation("coco_stuff10k", root, "test").files
     )
 
 

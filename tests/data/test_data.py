@@ -22,8 +22,10 @@ from fake.streets import SIZE, colors, ids, label, picture
 from PIL import Image
 from torchvision import tv_tensors
 
+from gald.data.files import MissingFilesError, SampleFiles
+from gald.data.labels import Label
 from gald.data.registry import DATASETS, dataset_names, load_segmentation, splits
-from gald.data.segmentation import Label, Pair, SegmentationDataset, UnpairedError
+from gald.data.segmentation import SegmentationDataset
 from gald.data.transforms import segmentation as transforms
 from gald.images.io import ORIENTATION
 from gald.support.errors import UserError
@@ -74,7 +76,7 @@ def test_contract(tmp_path: Path, name: str) -> None:
     assert torch.equal(pairs.image(0), sample["image"])
     assert torch.equal(pairs.mask(0), sample["mask"])
     values = pairs.values(0)
-    assert torch.equal(pairs.to_ids(pairs.mask(0)), values)
+    assert torch.equal(pairs.to_label_ids(pairs.mask(0)), values)
     crop = transforms.train((8, 8))(pickle.loads(pickle.dumps(pairs))[0])  # loading processes may get it pickled
     assert crop["image"].shape == (3, 8, 8)
 
@@ -159,10 +161,10 @@ def test_files_without_a_partner_are_counted_and_the_rest_is_kept(tmp_path: Path
         rf"1 of 3 pictures have no label, 1 labels have no picture: {image} has no label; "
         r"label .*stray\.png has no picture; add the missing files"
     )
-    with pytest.raises(UnpairedError, match=sentence) as caught:
+    with pytest.raises(MissingFilesError, match=sentence) as caught:
         load_segmentation("camvid", tmp_path, "train")
     assert len(caught.value.rest) == 2
-    assert len(caught.value.lonely) == 2
+    assert len(caught.value.missing) == 2
 
 
 def test_empty_and_doubtful_folders(tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_pairs_of_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
 
 def test_many_classes_are_listed_in_short() -> None:
     labels = [Label(f"class{i}", (i, 0, 0), i) for i in range(100)]
-    pairs = SegmentationDataset([Pair("a", Path(), Path())], labels)
+    pairs = SegmentationDataset([SampleFiles("a", Path(), Path())], labels)
     assert pairs.allowed() == (
         "0 class0, 1 class1, 2 class2, 3 class3, 4 class4, 5 class5, 6 class6, 7 class7, ... (100 classes), "
         "98 class98, 99 class99; ignored: 255"
@@ -203,8 +205,8 @@ def test_many_classes_are_listed_in_short() -> None:
 
 def test_ids_are_the_data_sets_own() -> None:
     pairs = SegmentationDataset([], [Label("a", (1, 0, 0), 7), Label("b", (2, 0, 0), 26)], ignored=(0, 4, 255))
-    assert pairs.to_train(torch.tensor([[7, 26, 4]], dtype=torch.uint8), Path()).tolist() == [[0, 1, 255]]
-    assert pairs.to_ids(torch.tensor([[0, 1, 255]])).tolist() == [[7, 26, 0]]
+    assert pairs.to_train_ids(torch.tensor([[7, 26, 4]], dtype=torch.uint8), Path()).tolist() == [[0, 1, 255]]
+    assert pairs.to_label_ids(torch.tensor([[0, 1, 255]])).tolist() == [[7, 26, 0]]
 
 
 # --- CamVid
@@ -231,7 +233,7 @@ def test_camvid_lists_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.txt lists no pictures"):
         load_segmentation("camvid", root, "train")
     sorted((root / "valannot").iterdir())[0].unlink()
-    with pytest.raises(UnpairedError, match="1 of 3 pictures have no label"):
+    with pytest.raises(MissingFilesError, match="1 of 3 pictures have no label"):
         load_segmentation("camvid", root, "val")
 
 

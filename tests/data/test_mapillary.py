@@ -14,8 +14,9 @@ from fake.streets import label
 
 from gald.data.datasets import cityscapes as gald_cityscapes
 from gald.data.datasets.mapillary import TO_CITYSCAPES
+from gald.data.files import MissingFilesError
+from gald.data.labels import Label
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import Label, UnpairedError
 from gald.support.errors import UserError
 
 # Vistas 1.2 id -> Cityscapes train id, as RobustNet and the benchmarks after it number them
@@ -46,7 +47,7 @@ def test_version_1_2_has_65_classes(tmp_path: Path, write: Callable[[Path], Path
     assert pairs.labels[64] == Label("Ego Vehicle", (120, 10, 10), 64)
     assert bands(pairs.values(1), 66) == list(range(66))
     assert bands(pairs.mask(1), 66) == [*range(65), 255]
-    assert torch.equal(pairs.to_ids(pairs.mask(1)), pairs.values(1))
+    assert torch.equal(pairs.to_label_ids(pairs.mask(1)), pairs.values(1))
 
 
 def test_version_2_0_has_116_classes(root: Path) -> None:
@@ -59,8 +60,10 @@ def test_version_2_0_has_116_classes(root: Path) -> None:
     scored = [i for i in range(124) if i not in void]
     assert bands(pairs.values(1), 124) == list(range(124))
     assert bands(pairs.mask(1), 124) == [255 if i in void else scored.index(i) for i in range(124)]
-    assert pairs.to_ids(torch.tensor([[0, 2, 115, 255]])).tolist() == [[0, 3, 122, 123]]  # the rest is "Unlabeled"
-    assert torch.equal(pairs.to_ids(pairs.mask(0)), pairs.values(0))
+    assert pairs.to_label_ids(torch.tensor([[0, 2, 115, 255]])).tolist() == [
+        [0, 3, 122, 123]
+    ]  # the rest is "Unlabeled"
+    assert torch.equal(pairs.to_label_ids(pairs.mask(0)), pairs.values(0))
 
 
 @pytest.mark.parametrize("version", ["1.2", "2.0"])
@@ -84,7 +87,7 @@ def test_the_19_classes_of_cityscapes(tmp_path: Path, write: Callable[[Path], Pa
     assert bands(pairs.mask(1), 66) == [TRAIN_IDS.get(i, 255) for i in range(66)]
     ids = [gald_cityscapes.LABELS[TRAIN_IDS[i]].id if i in TRAIN_IDS else 0 for i in range(66)]
     assert bands(pairs.values(1), 66) == ids
-    assert torch.equal(pairs.to_ids(pairs.mask(1)), pairs.values(1))
+    assert torch.equal(pairs.to_label_ids(pairs.mask(1)), pairs.values(1))
 
 
 def test_every_name_of_the_map_is_in_the_config() -> None:
@@ -130,7 +133,7 @@ def test_a_missing_part_is_named(root: Path) -> None:
     again = r"extract the archive of the release again, from https://www\.mapillary\.com/dataset/vistas"
     gone = root / "training/v1.2/labels" / f"{fake.PARTS['training'][0]}.png"
     gone.unlink()
-    with pytest.raises(UnpairedError, match=rf"1 of 4 files are missing, the first is {gone}: {again}") as caught:
+    with pytest.raises(MissingFilesError, match=rf"1 of 4 files are missing, the first is {gone}: {again}") as caught:
         load_segmentation("mapillary", root, "train")
     assert len(caught.value.rest) == 1
     shutil.rmtree(root / "training/v1.2")

@@ -14,9 +14,10 @@ from fake import voc0712 as fake_voc
 from PIL import Image
 
 from gald.data.annotation import ImageAnnotation, ObjectAnnotation
-from gald.data.detection import DetectionDataset, Picture
+from gald.data.detection import DetectionDataset
+from gald.data.files import SampleFiles
+from gald.data.labels import Label
 from gald.data.registry import dataset_names, load_detection
-from gald.data.segmentation import Label
 from gald.support.errors import UserError
 
 LABELS = (Label("cat", (255, 0, 0), 17), Label("dog", (0, 255, 0), 18))
@@ -24,12 +25,12 @@ IDS: dict[str | int, int] = {"cat": 0, "dog": 1}
 
 
 def objects(
-    *things: ObjectAnnotation, masks: bool = False, path: Path = Path("a.png"), size: tuple[int, int] = (20, 30)
+    *found: ObjectAnnotation, masks: bool = False, path: Path = Path("a.png"), size: tuple[int, int] = (20, 30)
 ) -> DetectionDataset:
     """One picture of 30x20 pixels with these objects."""
-    whole = [thing._replace(box=tuple(map(float, thing.box))) for thing in things]
-    page = ImageAnnotation(*size, whole, "note.xml")
-    return DetectionDataset([Picture("a", path, 5)], LABELS, lambda index: page, IDS, masks)
+    whole = [each._replace(box=tuple(map(float, each.box))) for each in found]
+    annotation = ImageAnnotation(*size, whole, "note.xml")
+    return DetectionDataset([SampleFiles("a", path, Path("note.xml"), 5)], LABELS, lambda files: annotation, IDS, masks)
 
 
 def test_what_a_sample_holds(tmp_path: Path) -> None:
@@ -56,8 +57,8 @@ def test_what_a_sample_holds(tmp_path: Path) -> None:
         "areas": torch.float32, "masks": torch.bool,
     }  # fmt: skip
     assert torch.equal(data.image(0), sample["image"])
-    assert data.size(0) == (20, 30)
-    assert data.objects(0).keys() == sample.keys() - {"image"}
+    assert data.annotation(0)[:2] == (20, 30)
+    assert data.target(0).keys() == sample.keys() - {"image"}
 
 
 def test_boxes_alone_decode_no_mask() -> None:
@@ -65,17 +66,17 @@ def test_boxes_alone_decode_no_mask() -> None:
         raise AssertionError("decoded")
 
     data = objects(ObjectAnnotation("dog", (2, 1, 7, 3), mask=broken), masks=True)
-    bare = data.boxes_only()
-    assert "masks" not in bare.objects(0)
-    assert bare.objects(0)["areas"].tolist() == [10]
+    bare = data.without_masks()
+    assert "masks" not in bare.target(0)
+    assert bare.target(0)["areas"].tolist() == [10]
     assert data.has_masks
     with pytest.raises(AssertionError, match="decoded"):
-        data.objects(0)
+        data.target(0)
 
 
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_picture_without_objects(masks: bool) -> None:
-    truth = objects(masks=masks).objects(0)
+    truth = objects(masks=masks).target(0)
     assert {key: tuple(truth[key].shape) for key in ("boxes", "classes", "ignored", "areas")} == {  # type: ignore[literal-required]
         "boxes": (0, 4), "classes": (0,), "ignored": (0,), "areas": (0,),
     }  # fmt: skip
@@ -84,7 +85,7 @@ def test_a_picture_without_objects(masks: bool) -> None:
 
 
 def test_a_box_that_sticks_out_a_little_is_cut() -> None:
-    truth = objects(ObjectAnnotation("cat", (-1, -2, 31.5, 22)), ObjectAnnotation("cat", (29, 1, 32, 20.25))).objects(0)
+    truth = objects(ObjectAnnotation("cat", (-1, -2, 31.5, 22)), ObjectAnnotation("cat", (29, 1, 32, 20.25))).target(0)
     assert truth["boxes"].tolist() == [[0, 0, 30, 20], [29, 1, 30, 20]]
     assert truth["areas"].tolist() == [600, 19]
 
@@ -94,7 +95,7 @@ def test_a_box_outside_its_picture_is_named(box: tuple[float, float, float, floa
     with pytest.raises(
         UserError, match=r"^object 2 \(dog\) of note.xml has the box x .*, outside its picture of 30x20"
     ):
-        objects(ObjectAnnotation("cat", (0, 0, 1, 1)), ObjectAnnotation("dog", box)).objects(0)
+        objects(ObjectAnnotation("cat", (0, 0, 1, 1)), ObjectAnnotation("dog", box)).target(0)
 
 
 @pytest.mark.parametrize("box", [(4, 4, 4, 4), (4, 4, 4, 9), (4, 4, 9, 4), (30, 1, 32, 5), (9, 1, 9 + 1e-9, 5)])
@@ -102,7 +103,7 @@ def test_a_box_without_extent_is_left_out_and_named(box: tuple[float, float, flo
     data = objects(
         ObjectAnnotation("cat", (0, 0, 1, 1)), ObjectAnnotation("dog", box), ObjectAnnotation("dog", (1, 1, 2, 2))
     )
-    truth = data.objects(0)
+    truth = data.target(0)
     assert truth["boxes"].tolist() == [[0, 0, 1, 1], [1, 1, 2, 2]]
     assert truth["classes"].tolist() == [0, 1]
     (said,) = data.check(0).dropped
@@ -133,7 +134,7 @@ def test_a_box_without_extent_is_left_out_and_named(box: tuple[float, float, flo
 def test_faults_are_named(thing: ObjectAnnotation, sentence: str) -> None:
     masks = "mask" in sentence
     with pytest.raises(UserError, match=sentence):
-        objects(thing, masks=masks).objects(0)
+        objects(thing, masks=masks).target(0)
 
 
 def test_all_faults_of_a_picture_are_counted() -> None:
@@ -144,7 +145,7 @@ def test_all_faults_of_a_picture_are_counted() -> None:
     )
     assert len(data.check(0).faults) == 2
     with pytest.raises(UserError, match=r"cow.*\(and 1 more in it\)$"):
-        data.objects(0)
+        data.target(0)
 
 
 def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_every_data_set_keeps_the_contract(tmp_path: Path, name: str) -> None:
     for sample in data:  # type: ignore[attr-defined]  # an index beyond the end ends the loop
         height, width = sample["image"].shape[1:]
         boxes, count = sample["boxes"], len(sample["boxes"])
-        assert data.size(seen) == (height, width)
+        assert data.annotation(seen)[:2] == (height, width)
         assert (boxes[:, :2] < boxes[:, 2:]).all()
         assert (boxes >= 0).all()
         assert (boxes[:, 2:] <= torch.tensor([width, height])).all()
@@ -192,7 +193,7 @@ def test_every_data_set_keeps_the_contract(tmp_path: Path, name: str) -> None:
         assert ((sample["classes"] >= 0) & (sample["classes"] < len(data.labels))).all()
         assert ("masks" in sample) == data.has_masks
         assert not data.has_masks or sample["masks"].shape == (count, height, width)
-        assert "masks" not in data.boxes_only().objects(seen)
+        assert "masks" not in data.without_masks().target(seen)
         assert torch.equal(again[seen]["image"], sample["image"])
         assert torch.equal(again[seen]["boxes"], boxes)
         seen += 1

@@ -11,8 +11,8 @@ from fake import pascal_context as fake
 from fake.matlab import mat, mat73
 
 from gald.data.datasets.pascal_context import PUBLISHED
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 OTHER_ORDER = """aeroplane bicycle bird boat bottle bus car cat chair cow table dog horse motorbike person pottedplant
@@ -35,17 +35,17 @@ def test_both_layouts_hold_the_same(tmp_path: Path, converted: bool) -> None:
     assert background[0]["mask"][0].unique_consecutive().tolist() == [0, 1, 2, 50, 59, 0]
     assert [without.labels[i].name for i in (0, 1, 49, 58)] == ["aeroplane", "bag", "table", "wood"]
     assert [background.labels[i].name for i in (0, 1, 59)] == ["background", "aeroplane", "wood"]
-    assert torch.equal(background.to_ids(background.mask(0)), background.values(0))
+    assert torch.equal(background.to_label_ids(background.mask(0)), background.values(0))
     assert [without.name(i) for i in range(2)] == [*fake.NAMES["train"]]
     assert len(load_segmentation("pascal_context59", root, "trainval")) == 4
     assert len(load_segmentation("pascal_context59", root / "VOCdevkit/VOC2010", "val")) == 2
 
 
 def test_the_table_is_the_59() -> None:
-    assert sorted(OTHER_ORDER.split()) == [name for _, name in PUBLISHED]
-    assert [number for number, _ in PUBLISHED] == sorted(number for number, _ in PUBLISHED)
+    assert sorted(OTHER_ORDER.split()) == [label.name for label in PUBLISHED]
+    assert [label.id for label in PUBLISHED] == sorted(label.id for label in PUBLISHED)
     known = {"aeroplane": 2, "bicycle": 23, "person": 284, "sky": 360, "table": 397, "tvmonitor": 427, "wood": 458}
-    assert {name: number for number, name in PUBLISHED if name in known} == known
+    assert {label.name: label.id for label in PUBLISHED if label.name in known} == known
 
 
 def test_every_published_id_arrives_at_its_class(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_every_published_id_arrives_at_its_class(tmp_path: Path) -> None:
     pairs = load_segmentation("pascal_context59", root, "train")
     mask = pairs.mask(0).flatten()
     found = {pairs.labels[int(mask[i])].name: i for i in range(460) if mask[i] != 255}
-    assert found == {name: number for number, name in PUBLISHED}
+    assert found == {label.name: label.id for label in PUBLISHED}
 
 
 def test_matlab_files_that_are_wrong(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_is_missing_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> 
     root = fake.write(tmp_path)
     base = root / "VOCdevkit/VOC2010"
     first(root).unlink()
-    with pytest.raises(UnpairedError, match=r"1 of 2 pictures have no label"):
+    with pytest.raises(MissingFilesError, match=r"1 of 2 pictures have no label"):
         load_segmentation("pascal_context59", root, "train")
     (base / "JPEGImages" / f"{fake.NAMES['train'][0]}.jpg").unlink()
     with pytest.raises(UserError, match=r"train\.txt names 2008_000008, but neither .*jpg nor .*mat exists"):

@@ -22,13 +22,15 @@ FILE = '''
 
 from pathlib import Path
 
-from gald.data.segmentation import Label, Pair, SegmentationDataset
+from gald.data.labels import Label
+from gald.data.files import SampleFiles
+from gald.data.segmentation import SegmentationDataset
 
 LABELS = (Label("land", (90, 140, 60), 0), Label("sea", (40, 80, 200), 1))
 
 
 def coasts(root: Path, split: str) -> SegmentationDataset:
-    pairs = [Pair(path.stem, path, path.with_suffix(".png")) for path in sorted((root / split).glob("*.jpg"))]
+    pairs = [SampleFiles(path.stem, path, path.with_suffix(".png")) for path in sorted((root / split).glob("*.jpg"))]
     return SegmentationDataset(pairs, LABELS)
 
 

@@ -29,7 +29,7 @@ def test_a_picture_is_a_function_of_seed_split_and_index(data: DetectionDataset)
 
 def test_boxes_hold_their_masks_tightly_and_masks_do_not_meet(data: DetectionDataset) -> None:
     for i in range(40):
-        truth = data.objects(i)
+        truth = data.target(i)
         assert truth["masks"].sum(0).max() <= 1 or not len(truth["masks"])
         for box, mask, area in zip(truth["boxes"], truth["masks"], truth["areas"], strict=True):
             rows, columns = mask.nonzero().unbind(1)
@@ -46,7 +46,7 @@ def test_an_object_has_another_colour_than_the_ground_around_it(data: DetectionD
 
 
 def test_every_class_small_and_large_objects_and_empty_pictures_occur(data: DetectionDataset) -> None:
-    truths = [data.objects(i) for i in range(len(data))]
+    truths = [data.target(i) for i in range(len(data))]
     classes = torch.cat([truth["classes"] for truth in truths]).bincount(minlength=len(LABELS))
     assert [label.name for label in data.labels] == ["disc", "ring", "square", "triangle", "bar"]
     assert [label.id for label in data.labels] == [1, 2, 3, 4, 5]

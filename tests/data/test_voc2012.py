@@ -14,8 +14,8 @@ from fake import voc2012 as fake
 from PIL import Image
 
 from gald.data.datasets.voc2012 import LABELS
+from gald.data.files import MissingFilesError
 from gald.data.registry import load_segmentation, splits
-from gald.data.segmentation import UnpairedError
 from gald.support.errors import UserError
 
 
@@ -43,18 +43,18 @@ def test_colours_follow_the_devkits_rule() -> None:
 @pytest.mark.parametrize("split", ["train", "val", "trainaug"])
 def test_values_are_train_ids_and_void_is_ignored(root: Path, split: str) -> None:
     pairs = load_segmentation("voc2012", root, split)
-    assert [each.name for each in pairs.pairs] == sorted(fake.LISTS[split])
+    assert [each.name for each in pairs.files] == sorted(fake.LISTS[split])
     for i in range(len(pairs)):
         assert pairs[i]["mask"][3, ::2].tolist() == [*range(21), 255]
-        assert torch.equal(pairs.to_ids(pairs.mask(i)), pairs.values(i))
+        assert torch.equal(pairs.to_label_ids(pairs.mask(i)), pairs.values(i))
 
 
 def test_trainval_and_the_folder_of_augmented_labels(root: Path) -> None:
     assert len(load_segmentation("voc2012", root, "trainval")) == 5
-    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "trainaug").pairs} == {
+    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "trainaug").files} == {
         "SegmentationClassAug"
     }
-    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "train").pairs} == {
+    assert {each.label.parent.name for each in load_segmentation("voc2012", root, "train").files} == {
         "SegmentationClass"
     }
 
@@ -71,7 +71,7 @@ def test_the_augmented_list_of_deeplab(tmp_path: Path, place: str) -> None:
     sets = root / "VOCdevkit/VOC2012/ImageSets"
     (sets / place).mkdir(exist_ok=True)
     (sets / "Segmentation/train_aug.txt").replace(sets / place / "train_aug.txt")
-    assert [each.name for each in load_segmentation("voc2012", root, "trainaug").pairs] == sorted(
+    assert [each.name for each in load_segmentation("voc2012", root, "trainaug").files] == sorted(
         fake.LISTS["trainaug"]
     )
 
@@ -84,7 +84,7 @@ def test_the_example_makes_the_augmented_labels_from_sbd(tmp_path: Path) -> None
     script = Path(__file__).parents[2] / "examples" / "voc2012_with_sbd.py"
     subprocess.run([sys.executable, script, tmp_path / "benchmark_RELEASE/dataset", base], check=True)
     pairs = load_segmentation("voc2012", tmp_path, "trainaug")
-    assert [each.name for each in pairs.pairs] == ["2007_000032", "2007_000039", "2008_000002"]  # none of val's
+    assert [each.name for each in pairs.files] == ["2007_000032", "2007_000039", "2008_000002"]  # none of val's
     assert pairs.mask(0)[0, ::2].tolist() == [*range(21), 255]  # VOC's own, with void
     assert pairs.mask(2).unique().tolist() == [0, 7, 20]  # SBD's
 
@@ -116,16 +116,16 @@ def test_missing_files_are_counted_and_the_rest_is_kept(root: Path) -> None:
     base = root / "VOCdevkit/VOC2012"
     shutil.rmtree(base / "SegmentationClassAug")
     first = base / "SegmentationClassAug/2007_000032.png"
-    with pytest.raises(UnpairedError, match=rf"3 of 6 files are missing, the first is {first}: the augmented list"):
+    with pytest.raises(MissingFilesError, match=rf"3 of 6 files are missing, the first is {first}: the augmented list"):
         load_segmentation("voc2012", root, "trainaug")
     (base / "JPEGImages/2007_000042.jpg").unlink()
     with pytest.raises(
-        UnpairedError, match=r"1 of 6 files are missing, .*2007_000042\.jpg: extract VOCtrainval"
+        MissingFilesError, match=r"1 of 6 files are missing, .*2007_000042\.jpg: extract VOCtrainval"
     ) as caught:
         load_segmentation("voc2012", root, "val")
     assert len(caught.value.rest) == 2
     (base / "JPEGImages/2008_000011.jpg").unlink()
-    with pytest.raises(UnpairedError, match=r"1 of 2 files are missing, .*2008_000011\.jpg: extract the test data"):
+    with pytest.raises(MissingFilesError, match=r"1 of 2 files are missing, .*2008_000011\.jpg: extract the test data"):
         load_segmentation("voc2012", root, "test")
 
 

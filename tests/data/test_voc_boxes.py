@@ -8,8 +8,8 @@ import pytest
 import torch
 from fake import voc0712 as fake
 
-from gald.data.detection import MissingError
-from gald.data.readers.voc_xml import read_page
+from gald.data.files import MissingFilesError
+from gald.data.readers.voc_xml import parse_xml
 from gald.data.registry import load_detection, splits
 from gald.support.errors import UserError
 
@@ -135,16 +135,16 @@ def test_a_document_type_is_refused_before_it_is_read(tmp_path: Path) -> None:
         text = f'<!DOCTYPE a [<!ENTITY e0 "x">{bombs}]><annotation><size>&e11;</size></annotation>'
         path.write_bytes(text.encode(encoding))
         with pytest.raises(UserError, match="declares a document type"):
-            read_page(path)
+            parse_xml(path)
     path.write_text('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>')
     with pytest.raises(UserError, match="declares a document type"):
-        read_page(path)
+        parse_xml(path)
 
 
 def test_an_annotation_of_absurd_length_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_bytes(b" " * (17 * 2**20))
     with pytest.raises(UserError, match="has 17 MB"):
-        read_page(tmp_path / "a.xml")
+        parse_xml(tmp_path / "a.xml")
 
 
 def test_missing_parts_are_named(root: Path) -> None:
@@ -155,10 +155,10 @@ def test_missing_parts_are_named(root: Path) -> None:
         load_detection("voc0712", root, "tset")
     (base / "VOC2012" / "JPEGImages" / "2008_000002.jpg").unlink()
     with pytest.raises(
-        MissingError, match=r"1 file that .* names is missing, the first is .*2008_000002.jpg: extract"
+        MissingFilesError, match=r"1 of \d+ files that .* names are missing, the first is .*2008_000002.jpg: extract"
     ) as e:
         load_detection("voc0712", root, "train")
-    assert len(e.value.rest) == len(e.value.rest.pictures) == 3
+    assert len(e.value.rest) == len(e.value.rest.files) == 3
     assert e.value.rest[2]["name"] == "2007_000027"
     (base / "VOC2007" / "ImageSets" / "Main" / "test.txt").unlink()
     assert splits("voc0712", root) == ["train"]
@@ -176,13 +176,15 @@ def test_lists_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="lists no pictures"):
         load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("train 1\ntrain_0\n")  # a name with a space, no list of a class
-    with pytest.raises(MissingError, match=r"the first is .*train 1.jpg"):
+    with pytest.raises(MissingFilesError, match=r"the first is .*train 1.jpg"):
         load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("x" * 300)
-    with pytest.raises(MissingError, match=r"2 files .* are missing"):
+    with pytest.raises(MissingFilesError, match=r"2 of \d+ files .* are missing"):
         load_detection("voc_folder", root, "train")
     (lists / "train.txt").write_text("train_9\n")
-    with pytest.raises(MissingError, match=r"2 files .* are missing, the first is .*train_9.jpg: add it or take"):
+    with pytest.raises(
+        MissingFilesError, match=r"2 of \d+ files .* are missing, the first is .*train_9.jpg: add it or take"
+    ):
         load_detection("voc_folder", root, "train")
     for path in lists.iterdir():
         path.unlink()
@@ -216,9 +218,9 @@ def test_blood_cells(shared: Path) -> None:
             checked = data.check(i)
             assert not checked.faults
             dropped += checked.dropped
-            for thing in checked.page.things:
+            for thing in checked.annotation.objects:
                 boxes[thing.label] = boxes.get(thing.label, 0) + 1
-            assert len(data.objects(i)["boxes"]) == len(checked.page.things) - len(checked.dropped)
+            assert len(data.target(i)["boxes"]) == len(checked.annotation.objects) - len(checked.dropped)
     assert pictures == [205, 87, 72]
     assert boxes == {"RBC": 4155, "WBC": 372, "Platelets": 361}
     assert [said.split(".xml")[0].rpartition("_")[2] for said in dropped] == ["00343", "00338"]

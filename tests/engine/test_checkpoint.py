@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import gald
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.datasets.synthetic import synthetic
-from gald.data.segmentation import Label
+from gald.data.labels import Label
 from gald.engine import checkpoint
 from gald.engine.tasks.segmentation import build_segmenter
 from gald.models.official import gald_r50

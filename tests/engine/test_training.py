@@ -31,9 +31,10 @@ from gald.config.settings import (
     SegmentationDataConfig,
     SegmenterConfig,
 )
+from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.data.sampling import Stream
-from gald.data.segmentation import Label, SegmentationDataset
+from gald.data.segmentation import SegmentationDataset
 from gald.engine import checkpoint
 from gald.engine import train as training
 from gald.engine.run_folder import Log

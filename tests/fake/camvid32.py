@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fake.streets import colors, picture
 
-from gald.data.datasets.camvid32 import COLORS, ROWS
+from gald.data.datasets.camvid32 import CLASSES
 
 SPLITS = {
     "train": ("0001TP_006690", "0001TP_008520", "0006R0_f00930", "0016E5_07920", "0016E5_08190"),
@@ -19,7 +19,7 @@ SIZE = (12, 64)  # height and width; two columns for each of the 32 colours
 def write(root: Path) -> Path:
     for seed, name in enumerate(name for names in SPLITS.values() for name in names):
         picture(root / "701_StillsRaw_full" / f"{name}.png", SIZE, seed)
-        colors(root / "LabeledApproved_full" / f"{name}_L.png", tuple(COLORS), SIZE)
-    rows = [f"{' '.join(row[:3])}\t\t{row[3]}" for row in ROWS]
+        colors(root / "LabeledApproved_full" / f"{name}_L.png", tuple(label.color for label in CLASSES), SIZE)
+    rows = ["{} {} {}\t\t{}".format(*label.color, label.name) for label in CLASSES]
     (root / "label_colors.txt").write_text("\n".join(rows) + "\n")
     return root

@@ -8,10 +8,10 @@ from typing import Any
 
 from fake.streets import picture
 
-from gald.data.datasets.coco_stuff_classes import NUMBERED
+from gald.data.datasets.coco_stuff_classes import LABELS
 
 SIZE = (30, 40)  # height, width
-CATEGORIES = [{"supercategory": "thing", "id": i, "name": name} for i, name in NUMBERED if i <= 90]
+CATEGORIES = [{"supercategory": "thing", "id": each.id, "name": each.name} for each in LABELS if each.id <= 90]
 PARTS = {"train2017": (9, 25, 30), "val2017": (139, 285, 632)}
 
 

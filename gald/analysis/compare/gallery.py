@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gald.analysis.compare.result import Comparison
 from gald.analysis.compare.sides import Side
-from gald.data.segmentation import IGNORE, SegmentationSample
+from gald.data.labels import IGNORE
+from gald.data.segmentation import SegmentationSample
 from gald.images.io import Color, as_image
 
 SHOWN = 4  # pictures of either kind

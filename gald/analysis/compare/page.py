@@ -14,7 +14,7 @@ from gald.analysis.compare.style import STYLE
 from gald.analysis.compare.tables import A_AND_B, numbers_table, table
 from gald.analysis.compare.words import agreement, caution, drawn, points, verdict
 from gald.analysis.statistics import LEVEL, RESAMPLES, SEED, Estimate
-from gald.data.segmentation import Label
+from gald.data.labels import Label
 from gald.metrics.size import SIZES
 from gald.support.tables import percent
 

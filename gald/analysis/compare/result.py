@@ -13,7 +13,8 @@ from torch import Tensor
 from gald.analysis.compare.sides import Side
 from gald.analysis.statistics import FEWEST, RESAMPLES, SEED, Estimate, blocks, draws, estimate
 from gald.analysis.tally import Tally
-from gald.data.segmentation import IGNORE, SegmentationDataset, SegmentationSample
+from gald.data.labels import IGNORE
+from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.support.errors import UserError
 from gald.support.progress import track
 

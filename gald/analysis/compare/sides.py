@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gald.data.readers.release import files
-from gald.data.segmentation import IGNORE, SegmentationDataset
+from gald.data.files import find_files
+from gald.data.labels import IGNORE
+from gald.data.segmentation import SegmentationDataset
 from gald.engine.scoring import prediction_files
 from gald.engine.scoring.folder import label_maps
 from gald.images.io import read_label
@@ -47,15 +48,15 @@ def folder_side(folder: Path, pairs: SegmentationDataset, title: str) -> Side:
         UserError: see `gald.engine.scoring.folder.label_maps`.
     """
     for _, file, prediction, _ in label_maps(folder, pairs, f"check {title}"):
-        pairs.to_train(prediction, file)  # names a value that is no class
+        pairs.to_train_ids(prediction, file)  # names a value that is no class
     found = prediction_files(folder, pairs)
 
     def label_map(index: int, image: Tensor) -> Tensor:
         file = found[pairs.name(index)]
-        labels = pairs.to_train(read_label(file), file).long()
+        labels = pairs.to_train_ids(read_label(file), file).long()
         return labels.masked_fill(labels == IGNORE, len(pairs.labels))
 
-    extra = sorted(set(files(folder, "**/*.png")) - set(found.values()))
+    extra = sorted(set(find_files(folder, "**/*.png")) - set(found.values()))
     notes = (
         f"{len(extra)} PNG files in {title} are of no picture here: left out, as {each.name}" for each in extra[:1]
     )

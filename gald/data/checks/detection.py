@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.annotation import Checked
+from gald.data.annotation import CheckedAnnotation
 from gald.data.checks.segmentation import Problem, evenly, sizes_in_words, try_
 from gald.data.detection import DetectionDataset
 from gald.images.boxes import draw_objects
@@ -64,14 +64,13 @@ def survey(
     return found
 
 
-def _count(found: ObjectSurvey, checked: Checked) -> None:
-    page = checked.page
-    found.sizes[(page.height, page.width)] += 1
-    found.empty += not checked.rows
-    found.ignored += sum(row.ignored for row in checked.rows)
-    for row in checked.rows:
-        found.counts[row.kind, sum(row.area >= limit for limit in LIMITS)] += not row.ignored
-    found.seen_in[list({row.kind for row in checked.rows})] += 1
+def _count(found: ObjectSurvey, checked: CheckedAnnotation) -> None:
+    found.sizes[(checked.annotation.height, checked.annotation.width)] += 1
+    found.empty += not checked.objects
+    found.ignored += sum(sound.ignored for sound in checked.objects)
+    for sound in checked.objects:
+        found.counts[sound.label, sum(sound.area >= limit for limit in LIMITS)] += not sound.ignored
+    found.seen_in[list({sound.label for sound in checked.objects})] += 1
     found.problems += [Problem("boxes without width or height, left out", sentence) for sentence in checked.dropped]
     found.problems += [Problem("objects at fault", sentence) for sentence in checked.faults]
 

@@ -73,7 +73,7 @@ def survey(
 
 
 def _look(found: Survey, index: int) -> None:
-    data, pair = found.data, found.data.pairs[index]
+    data, files = found.data, found.data.files[index]
     image = try_(found.problems, "pictures that cannot be read", lambda: data.image(index))
     values = try_(found.problems, "labels that cannot be read", lambda: data.values(index))
     if image is not None:
@@ -82,9 +82,9 @@ def _look(found: Survey, index: int) -> None:
         counts = torch.bincount(values.flatten(), minlength=256)
         found.pixels += counts
         found.seen_in += counts > 0
-        try_(found.problems, "labels with a value that is no class", lambda: data.to_train(values, pair.label))
+        try_(found.problems, "labels with a value that is no class", lambda: data.to_train_ids(values, files.label))
     if image is not None and values is not None:
-        try_(found.problems, "labels of another size than their picture", lambda: check_sizes(pair, image, values))
+        try_(found.problems, "labels of another size than their picture", lambda: check_sizes(files, image, values))
 
 
 def try_(problems: list[Problem], kind: str, work: Callable[[], T]) -> T | None:

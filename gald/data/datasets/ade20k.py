@@ -8,27 +8,22 @@ skyscraper have the same one).
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.datasets.ade20k_classes import LABELS
-from gald.data.readers.layout import part, unpacked
-from gald.data.readers.release import unlabelled
-from gald.data.segmentation import SegmentationDataset, matched, pictures_in
+from gald.data.files import data_folder, find_one, find_pictures, pair_by_name
+from gald.data.segmentation import SegmentationDataset, unlabelled
 from gald.images.io import read_label
 from gald.support.errors import UserError, lookup
 
 FOLDERS = {"train": "training", "val": "validation"}
 ARCHIVE, NAMES = "ADEChallengeData2016", "objectInfo150.txt"
 # where the challenge's kit has the test pictures, and where their archive does
-TESTING = (
-    f"{ARCHIVE}/images/testing",
-    "images/testing",
-    "release_test/testing",
-)
+TESTING = (f"{ARCHIVE}/images/testing", "images/testing", "release_test/testing")
+TEST_SOURCE = "get release_test.zip from http://sceneparsing.csail.mit.edu and unpack it there"
 SOURCE = f"get {ARCHIVE}.zip (not the full ADE20K) from http://sceneparsing.csail.mit.edu and unpack it whole"
 
 
@@ -38,21 +33,14 @@ def ade20k(root: Path, split: str) -> SegmentationDataset:
     ``root`` is the archive's folder, or the one it was unpacked in. ``test`` has pictures only, and another archive.
     """
     folder = lookup(FOLDERS | {"test": "testing"}, split, "split")
-    if split == "test":
-        return _test(root)
-    base = unpacked(root, ARCHIVE)
-    images, masks = (part(base, [f"{kind}/{folder}"], SOURCE) for kind in ("images", "annotations"))
+    if split == "test":  # only the server has its labels
+        images = find_pictures(find_one(data_folder(root), TESTING, TEST_SOURCE))
+        return unlabelled(images, LABELS, (0,), lambda _: TEST_SOURCE)
+    base = data_folder(root, ARCHIVE)
+    image_folder, mask_folder = (find_one(base, [f"{kind}/{folder}"], SOURCE) for kind in ("images", "annotations"))
     _check_names(base / NAMES)
-    return matched(
-        pictures_in(images), pictures_in(masks), partial(SegmentationDataset, labels=LABELS, ignored=(0,), read=_read)
-    )
-
-
-def _test(root: Path) -> SegmentationDataset:
-    """The pictures of the test set, whose labels only the server has."""
-    source = "get release_test.zip from http://sceneparsing.csail.mit.edu and unpack it there"
-    images = pictures_in(part(unpacked(root), TESTING, source))
-    return unlabelled(images, LABELS, (0,), lambda _: source)
+    found = pair_by_name(find_pictures(image_folder), find_pictures(mask_folder))
+    return found.require_all(SegmentationDataset(found.samples, LABELS, ignored=(0,), read=_read))
 
 
 def _read(path: Path) -> UInt8[Tensor, "h w"]:
@@ -82,6 +70,6 @@ def _check_names(file: Path) -> None:
 
 def splits(root: Path) -> list[str]:
     """The splits that lie in ``root``."""
-    base = unpacked(root, ARCHIVE) if root.is_dir() else root
-    found = [name for name, folder in FOLDERS.items() if (base / "images" / folder).is_dir()]
+    base = data_folder(root, ARCHIVE)
+    found = [split for split, folder in FOLDERS.items() if (base / "images" / folder).is_dir()]
     return found + ["test"] * any((root / place).is_dir() for place in TESTING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gald.data.segmentation import Label
+from gald.data.labels import label_table
 
 TABLE = """
 wall 120 120 120, building 180 120 120, sky 6 230 230, floor 80 50 50, tree 4 200 3, ceiling 120 120 80,
@@ -32,11 +32,4 @@ traffic light 41 0 255, tray 41 255 0, ashcan 173 0 255, fan 0 245 255, pier 71 
 plate 0 255 184, monitor 0 92 255, bulletin board 184 255 0, shower 0 133 255, radiator 255 214 0, glass 25 194 194,
 clock 102 255 0, flag 92 0 255
 """
-
-
-def _label(number: int, row: str) -> Label:
-    name, red, green, blue = row.rsplit(maxsplit=3)
-    return Label(name.strip(), (int(red), int(green), int(blue)), number)
-
-
-LABELS = tuple(_label(number, row) for number, row in enumerate(TABLE.split(","), 1))
+LABELS = label_table(TABLE, first_id=1)

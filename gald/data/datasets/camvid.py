@@ -8,23 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gald.data.segmentation import Label, Pair, SegmentationDataset, matched, pictures_in
-from gald.support.errors import UserError, lookup
+from gald.data.files import data_folder, find_pictures, pair_by_name, split_parts
+from gald.data.labels import label_table
+from gald.data.segmentation import SegmentationDataset
+from gald.support.errors import UserError
 
-SPLITS = {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("train", "val")}
+SPLITS = ("train", "val", "test")
 VOID = 11
-LABELS = (
-    Label("Sky", (128, 128, 128), 0),
-    Label("Building", (128, 0, 0), 1),
-    Label("Pole", (192, 192, 128), 2),
-    Label("Road", (128, 64, 128), 3),
-    Label("Pavement", (60, 40, 222), 4),
-    Label("Tree", (128, 128, 0), 5),
-    Label("SignSymbol", (192, 128, 128), 6),
-    Label("Fence", (64, 64, 128), 7),
-    Label("Car", (64, 0, 128), 8),
-    Label("Pedestrian", (64, 64, 0), 9),
-    Label("Bicyclist", (0, 128, 192), 10),
+LABELS = label_table(
+    """Sky 128 128 128, Building 128 0 0, Pole 192 192 128, Road 128 64 128, Pavement 60 40 222, Tree 128 128 0,
+    SignSymbol 192 128 128, Fence 64 64 128, Car 64 0 128, Pedestrian 64 64 0, Bicyclist 0 128 192"""
 )
 
 
@@ -34,29 +27,26 @@ def camvid(root: Path, split: str) -> SegmentationDataset:
     ``SPLIT/images/NAME.*`` with ``SPLIT/labels/NAME.png``, or the SegNet tutorial's ``SPLIT.txt`` whose lines are
     ``/SegNet/CamVid/SPLIT/NAME.png /SegNet/CamVid/SPLITannot/NAME.png`` with the folders below ``root``.
     """
-    parts = lookup(SPLITS, split, "split")
-    if not root.is_dir():
-        raise UserError(f"CamVid's folder {root} {'is a file' if root.exists() else 'does not exist'}")
+    parts = split_parts(split, SPLITS)
+    data_folder(root)  # tells a root that is no folder
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     for part in parts:
-        found = _listed(root, root / f"{part}.txt") if (root / f"{part}.txt").is_file() else _folders(root, part)
-        images |= found[0]
-        masks |= found[1]
-    return matched(images, masks, _pairs)
+        file = root / f"{part}.txt"
+        part_images, part_masks = _from_list(root, file) if file.is_file() else _from_folders(root, part)
+        images |= part_images
+        masks |= part_masks
+    found = pair_by_name(images, masks)
+    return found.require_all(SegmentationDataset(found.samples, LABELS, ignored=(VOID,)))
 
 
-def _pairs(pairs: list[Pair]) -> SegmentationDataset:
-    return SegmentationDataset(pairs, LABELS, ignored=(VOID,))
-
-
-def _folders(root: Path, part: str) -> tuple[dict[str, Path], dict[str, Path]]:
+def _from_folders(root: Path, part: str) -> tuple[dict[str, Path], dict[str, Path]]:
     if not (root / part).is_dir():
         raise UserError(f"{root} has no folder {part!r} (with images/ and labels/) and no list {part}.txt")
-    return pictures_in(root / part / "images"), pictures_in(root / part / "labels")
+    return find_pictures(root / part / "images"), find_pictures(root / part / "labels")
 
 
-def _listed(root: Path, file: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+def _from_list(root: Path, file: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     for number, line in enumerate(file.read_text().splitlines(), 1):
@@ -64,7 +54,7 @@ def _listed(root: Path, file: Path) -> tuple[dict[str, Path], dict[str, Path]]:
             continue
         if len(line.split()) != 2:
             raise UserError(f"{file} line {number} should hold a picture and a label, it holds {line!r}")
-        image, mask = (_below(root, part) for part in line.split())
+        image, mask = (_below(root, path) for path in line.split())
         if not image.is_file() and not mask.is_file():
             raise UserError(f"{file} line {number} names {image}, which does not exist below {root}")
         images |= {image.stem: image} if image.is_file() else {}
@@ -83,4 +73,4 @@ def _below(root: Path, listed: str) -> Path:
 
 def splits(root: Path) -> list[str]:
     """The splits that lie in ``root``."""
-    return [name for name in ("train", "val", "test") if (root / name).is_dir() or (root / f"{name}.txt").is_file()]
+    return [split for split in SPLITS if (root / split).is_dir() or (root / f"{split}.txt").is_file()]

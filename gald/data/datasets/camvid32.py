@@ -16,32 +16,42 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.datasets import camvid
+from gald.data.files import data_folder, find_one, find_pictures, pair_by_name, split_parts
+from gald.data.labels import Label, label_table
 from gald.data.readers.colors import codes_of, ids_of_colors
-from gald.data.readers.layout import part, unpacked
-from gald.data.segmentation import Label, SegmentationDataset, matched, pictures_in
+from gald.data.segmentation import SegmentationDataset
 from gald.images.io import Color, open_picture
-from gald.support.errors import UserError, lookup
+from gald.support.errors import UserError
 
-# colour and name, in the order of label_colors.txt; then the one of the 11 classes that it belongs to
-CLASSES = """64 128 64 Animal Pedestrian, 192 0 128 Archway Building, 0 128 192 Bicyclist Bicyclist,
-0 128 64 Bridge Building, 128 0 0 Building Building, 64 0 128 Car Car, 64 0 192 CartLuggagePram Pedestrian,
-192 128 64 Child Pedestrian, 192 192 128 Column_Pole Pole, 64 64 128 Fence Fence, 128 0 192 LaneMkgsDriv Road,
-192 0 64 LaneMkgsNonDriv Road, 128 128 64 Misc_Text SignSymbol, 192 0 192 MotorcycleScooter Bicyclist,
-128 64 64 OtherMoving Car, 64 192 128 ParkingBlock Pavement, 64 64 0 Pedestrian Pedestrian, 128 64 128 Road Road,
-128 128 192 RoadShoulder Pavement, 0 0 192 Sidewalk Pavement, 192 128 128 SignSymbol SignSymbol, 128 128 128 Sky Sky,
-64 128 192 SUVPickupTruck Car, 0 0 64 TrafficCone Pole, 0 64 64 TrafficLight SignSymbol, 192 64 128 Train Car,
-128 128 0 Tree Tree, 192 128 192 Truck_Bus Car, 64 0 64 Tunnel Building, 192 192 0 VegetationMisc Tree,
-0 0 0 Void Void, 64 192 0 Wall Building"""
-ROWS = [each.split() for each in CLASSES.split(",")]
-COLORS: list[Color] = [(int(row[0]), int(row[1]), int(row[2])) for row in ROWS]
-VOID = [row[3] for row in ROWS].index("Void")
-LABELS = tuple(Label(ROWS[i][3], COLORS[i], i) for i in range(len(ROWS)) if i != VOID)
-IDS = {color: number for number, color in enumerate(COLORS)}
-ELEVEN = {label.name: label.id for label in camvid.LABELS} | {"Void": camvid.VOID}
-IDS11 = {color: ELEVEN[row[4]] for color, row in zip(COLORS, ROWS, strict=True)}
+CLASSES = label_table(  # in the order of label_colors.txt
+    """Animal 64 128 64, Archway 192 0 128, Bicyclist 0 128 192, Bridge 0 128 64, Building 128 0 0, Car 64 0 128,
+    CartLuggagePram 64 0 192, Child 192 128 64, Column_Pole 192 192 128, Fence 64 64 128, LaneMkgsDriv 128 0 192,
+    LaneMkgsNonDriv 192 0 64, Misc_Text 128 128 64, MotorcycleScooter 192 0 192, OtherMoving 128 64 64,
+    ParkingBlock 64 192 128, Pedestrian 64 64 0, Road 128 64 128, RoadShoulder 128 128 192, Sidewalk 0 0 192,
+    SignSymbol 192 128 128, Sky 128 128 128, SUVPickupTruck 64 128 192, TrafficCone 0 0 64, TrafficLight 0 64 64,
+    Train 192 64 128, Tree 128 128 0, Truck_Bus 192 128 192, Tunnel 64 0 64, VegetationMisc 192 192 0, Void 0 0 0,
+    Wall 64 192 0"""
+)
+VOID = next(label.id for label in CLASSES if label.name == "Void")
+LABELS = tuple(label for label in CLASSES if label.id != VOID)
+IDS = {label.color: label.id for label in CLASSES}
+ELEVEN = {  # what each of the 11 classes is made of
+    "Sky": "Sky",
+    "Building": "Archway Bridge Building Tunnel Wall",
+    "Pole": "Column_Pole TrafficCone",
+    "Road": "LaneMkgsDriv LaneMkgsNonDriv Road",
+    "Pavement": "ParkingBlock RoadShoulder Sidewalk",
+    "Tree": "Tree VegetationMisc",
+    "SignSymbol": "Misc_Text SignSymbol TrafficLight",
+    "Fence": "Fence",
+    "Car": "Car OtherMoving SUVPickupTruck Train Truck_Bus",
+    "Pedestrian": "Animal CartLuggagePram Child Pedestrian",
+    "Bicyclist": "Bicyclist MotorcycleScooter",
+}
+ELEVEN_OF = {name: label.id for label in camvid.LABELS for name in ELEVEN[label.name].split()} | {"Void": camvid.VOID}
+IDS11 = {label.color: ELEVEN_OF[label.name] for label in CLASSES}
 
 IMAGES, MASKS, ENDING = "701_StillsRaw_full", "LabeledApproved_full", "_L"
-SPLITS = {"train": ("train",), "val": ("val",), "test": ("test",), "trainval": ("train", "val")}
 SOURCE = "get {}.zip from http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/ and unpack it here"
 
 
@@ -57,16 +67,15 @@ def camvid_original11(root: Path, split: str) -> SegmentationDataset:
 
 def _open(root: Path, split: str, labels: Sequence[Label], void: int, ids: Mapping[Color, int]) -> SegmentationDataset:
     """``701_StillsRaw_full/NAME.png`` with ``LabeledApproved_full/NAME_L.png``."""
-    parts = lookup(SPLITS, split, "split")
-    base = unpacked(root)
-    images = pictures_in(part(base, [IMAGES], SOURCE.format(IMAGES)))
-    masks = pictures_in(part(base, [MASKS], SOURCE.format(MASKS)))
-    masks = {name.removesuffix(ENDING): path for name, path in masks.items()}
-    images, masks = ({n: path for n, path in each.items() if split_of(n) in parts} for each in (images, masks))
+    parts = split_parts(split, camvid.SPLITS)
+    base = data_folder(root)
+    images, masks = (find_pictures(find_one(base, [name], SOURCE.format(name))) for name in (IMAGES, MASKS))
+    masks = {stem.removesuffix(ENDING): path for stem, path in masks.items()}
+    images, masks = ({name: found[name] for name in found if split_of(name) in parts} for found in (images, masks))
     if not images and not masks:
         raise UserError(f"{base / IMAGES} holds no picture of the split {split!r}: was the archive unpacked whole?")
-    read = partial(_read, ids=ids)
-    return matched(images, masks, partial(SegmentationDataset, labels=labels, ignored=(void,), read=read))
+    found = pair_by_name(images, masks)
+    return found.require_all(SegmentationDataset(found.samples, labels, (void,), partial(_read, ids=ids)))
 
 
 def split_of(name: str) -> str:
@@ -90,4 +99,4 @@ def _read(path: Path, ids: Mapping[Color, int]) -> UInt8[Tensor, "h w"]:
 def splits(root: Path) -> list[str]:
     """The splits of which there are pictures in ``root``."""
     found = {split_of(path.stem) for path in (root / IMAGES).glob("*.png")}
-    return [name for name in ("train", "val", "test") if name in found]
+    return [split for split in camvid.SPLITS if split in found]

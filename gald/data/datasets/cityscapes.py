@@ -13,16 +13,16 @@ from pathlib import Path
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.readers.layout import unpacked
-from gald.data.readers.release import complete, files, unlabelled
-from gald.data.segmentation import Label, Pair, SegmentationDataset
+from gald.data.files import SampleFiles, data_folder, find_files, require_files
+from gald.data.labels import label_table
+from gald.data.segmentation import SegmentationDataset, unlabelled
 from gald.images.io import read_label
 from gald.support.errors import UserError, lookup
 
 PAGE = "https://www.cityscapes-dataset.com/downloads/"
 IMAGES, FINE, COARSE = "leftImg8bit", "gtFine", "gtCoarse"
 FINE_TRAIN, FINE_VAL, EXTRA = (FINE, "train"), (FINE, "val"), (COARSE, "train_extra")
-# Every split as pairs (kind of labels, folder). The sums are those that the paper's coarse phase trains on.
+# Every split as (kind of labels, folder). The sums are those that the paper's coarse phase trains on.
 SPLITS = {
     "train": (FINE_TRAIN,),
     "val": (FINE_VAL,),
@@ -34,26 +34,11 @@ SPLITS = {
     "train_and_extra": (FINE_TRAIN, EXTRA),
     "trainval_and_extra": (FINE_TRAIN, FINE_VAL, EXTRA),
 }
-LABELS = (
-    Label("road", (128, 64, 128), 7),
-    Label("sidewalk", (244, 35, 232), 8),
-    Label("building", (70, 70, 70), 11),
-    Label("wall", (102, 102, 156), 12),
-    Label("fence", (190, 153, 153), 13),
-    Label("pole", (153, 153, 153), 17),
-    Label("traffic light", (250, 170, 30), 19),
-    Label("traffic sign", (220, 220, 0), 20),
-    Label("vegetation", (107, 142, 35), 21),
-    Label("terrain", (152, 251, 152), 22),
-    Label("sky", (70, 130, 180), 23),
-    Label("person", (220, 20, 60), 24),
-    Label("rider", (255, 0, 0), 25),
-    Label("car", (0, 0, 142), 26),
-    Label("truck", (0, 0, 70), 27),
-    Label("bus", (0, 60, 100), 28),
-    Label("train", (0, 80, 100), 31),
-    Label("motorcycle", (0, 0, 230), 32),
-    Label("bicycle", (119, 11, 32), 33),
+LABELS = label_table(
+    """7 road 128 64 128, 8 sidewalk 244 35 232, 11 building 70 70 70, 12 wall 102 102 156, 13 fence 190 153 153,
+    17 pole 153 153 153, 19 traffic light 250 170 30, 20 traffic sign 220 220 0, 21 vegetation 107 142 35,
+    22 terrain 152 251 152, 23 sky 70 130 180, 24 person 220 20 60, 25 rider 255 0 0, 26 car 0 0 142, 27 truck 0 0 70,
+    28 bus 0 60 100, 31 train 0 80 100, 32 motorcycle 0 0 230, 33 bicycle 119 11 32"""
 )
 IGNORED = {  # label ids that the benchmark does not score; the first is what the server takes for "nothing"
     0: "unlabeled", 1: "ego vehicle", 2: "rectification border", 3: "out of roi", 4: "static", 5: "dynamic",
@@ -66,32 +51,29 @@ IGNORED = {  # label ids that the benchmark does not score; the first is what th
 def cityscapes(root: Path, split: str) -> SegmentationDataset:
     """Find a split in ``leftImg8bit/PART/CITY/NAME_leftImg8bit.png`` and ``gtFine/PART/CITY/NAME_gtFine_labelIds.png``.
 
-    The coarse splits take ``gtCoarse`` in the same way. A pair's name is ``CITY_SEQUENCE_FRAME``.
+    The coarse splits take ``gtCoarse`` in the same way. A picture's name is ``CITY_SEQUENCE_FRAME``.
     """
     parts = lookup(SPLITS, split, "split")
-    root = unpacked(root)
+    root = data_folder(root)
     if split == "test":
         return unlabelled(_named(root, IMAGES, "test", ""), LABELS, IGNORED, _how)
-    return complete([pair for part in parts for pair in _wanted(root, *part)], _pairs, _how)
+    found = require_files([files for part in parts for files in _wanted(root, *part)], _how)
+    return found.require_all(SegmentationDataset(found.samples, LABELS, IGNORED, _read))
 
 
-def _pairs(pairs: list[Pair]) -> SegmentationDataset:
-    return SegmentationDataset(pairs, LABELS, IGNORED, _read)
-
-
-def _wanted(root: Path, kind: str, part: str) -> Iterator[Pair]:
-    """A pair for every name that has a picture or a label, whether or not it has both."""
+def _wanted(root: Path, kind: str, part: str) -> Iterator[SampleFiles]:
+    """The files of every name that has a picture or a label, whether or not it has both."""
     images, masks = _named(root, IMAGES, part, ""), _named(root, kind, part, "_labelIds")
     for name in sorted(images.keys() | masks.keys()):
         city = name.split("_")[0]
         image = root / IMAGES / part / city / f"{name}_{IMAGES}.png"
-        yield Pair(name, image, root / kind / part / city / f"{name}_{kind}_labelIds.png")
+        yield SampleFiles(name, image, root / kind / part / city / f"{name}_{kind}_labelIds.png")
 
 
 def _named(root: Path, kind: str, part: str, ending: str) -> dict[str, Path]:
-    """Path of every file of a kind by its pair's name."""
+    """Path of every file of a kind by its picture's name."""
     pattern = f"*/*_{kind}{ending}.png"
-    found = {path.name.removesuffix(pattern[3:]): path for path in files(root / kind / part, pattern)}
+    found = {path.name.removesuffix(pattern[3:]): path for path in find_files(root / kind / part, pattern)}
     if not found:
         hint = _train_ids(root / kind / part, pattern)
         raise UserError(f"{root} holds no {kind}/{part}/{pattern}: {hint}{_archive(kind, part)}")
@@ -112,7 +94,7 @@ def _archive(kind: str, part: str) -> str:
 
 def _train_ids(folder: Path, pattern: str) -> str:
     """Words about files of train ids that lie where label ids are looked for."""
-    found = files(folder, pattern.replace("_labelIds", "_labelTrainIds")) if "_labelIds" in pattern else []
+    found = find_files(folder, pattern.replace("_labelIds", "_labelTrainIds")) if "_labelIds" in pattern else []
     return f"{found[0]} lies there, but it holds train ids, and label ids are read; " if found else ""
 
 
@@ -131,4 +113,4 @@ def splits(root: Path) -> list[str]:
     """The splits that lie in ``root``, without the sums of others; their labels may be missing, that is told later."""
     folders = {name: (IMAGES, name) for name in ("train", "val", "test", "train_extra")}
     folders |= {"coarse_train": (COARSE, "train"), "coarse_val": (COARSE, "val")}
-    return [name for name, folder in folders.items() if root.joinpath(*folder).is_dir()]
+    return [split for split, folder in folders.items() if root.joinpath(*folder).is_dir()]

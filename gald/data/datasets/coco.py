@@ -9,24 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset
-from gald.data.readers.coco_json import read_objects
-from gald.data.readers.layout import part, unpacked
+from gald.data.files import data_folder, find_one
+from gald.data.readers.coco_json import read_dataset
 from gald.support.errors import lookup
 
 FOLDERS = {"train": "train2017", "val": "val2017"}
-DOWNLOAD = "https://cocodataset.org/#download"
+SOURCE = "get {}.zip from https://cocodataset.org/#download and unpack it there"
 
 
 def coco(root: Path, split: str) -> DetectionDataset:
     """Find ``train`` or ``val``: ``annotations/instances_train2017.json`` with ``train2017/NAME.jpg``, and val2017."""
     folder = lookup(FOLDERS, split, "split")
-    unpacked(root)  # tells a root that is no folder
-    notes = f"get annotations_trainval2017.zip from {DOWNLOAD} and unpack it there"
-    pictures = f"get {folder}.zip from {DOWNLOAD} and unpack it there"
-    file = part(root, [f"annotations/instances_{folder}.json"], notes)
-    return read_objects(file, part(root, [folder, f"images/{folder}"], pictures), f"unpack {folder}.zip whole")
+    base = data_folder(root)
+    file = find_one(base, [f"annotations/instances_{folder}.json"], SOURCE.format("annotations_trainval2017"))
+    images = find_one(base, [folder, f"images/{folder}"], SOURCE.format(folder))
+    return read_dataset(file, images, f"unpack {folder}.zip whole")
 
 
 def splits(root: Path) -> list[str]:
     """The splits whose annotations lie in ``root``."""
-    return [name for name, each in FOLDERS.items() if (root / f"annotations/instances_{each}.json").is_file()]
+    return [split for split, folder in FOLDERS.items() if (root / f"annotations/instances_{folder}.json").is_file()]

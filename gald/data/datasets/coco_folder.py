@@ -5,22 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset
-from gald.data.readers.coco_json import read_objects
-from gald.data.readers.layout import part, unpacked
+from gald.data.files import data_folder, find_one
+from gald.data.readers.coco_json import read_dataset
 from gald.support.errors import UserError, lookup
 
 FILE = "instances.json"
 
 
 def coco_folder(root: Path, split: str) -> DetectionDataset:
-    """A folder of your own: ``SPLIT/images/NAME.*`` with ``SPLIT/instances.json``, any names of splits."""
-    unpacked(root)
-    found = splits(root)
+    """``SPLIT/images/NAME.*`` with ``SPLIT/instances.json``, any names of splits."""
+    found = splits(data_folder(root))
     if not found:
         raise UserError(f"{root} holds no SPLIT/{FILE}, such as train/{FILE} beside train/images")
     lookup(dict.fromkeys(found), split, f"split of {root}")
-    images = part(root, [f"{split}/images"], f"put the pictures of {split}/{FILE} there")
-    return read_objects(root / split / FILE, images, "add it, or take it and its objects out of the file")
+    images = find_one(root, [f"{split}/images"], f"put the pictures of {split}/{FILE} there")
+    return read_dataset(root / split / FILE, images, "add it, or take it and its objects out of the file")
 
 
 def splits(root: Path) -> list[str]:

@@ -6,7 +6,6 @@ Caesar et al., CVPR 2018 (see `gald.data.datasets.coco_stuff_classes`). Its .mat
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,16 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.datasets.coco_stuff_classes import NUMBERED
-from gald.data.readers.layout import listed, part, unpacked
+from gald.data.datasets.coco_stuff_classes import LABELS
+from gald.data.files import data_folder, find_listed, find_one, pair_by_name
 from gald.data.readers.matlab import label_map, read_mat
-from gald.data.segmentation import Label, SegmentationDataset, matched
-from gald.images.io import distinct_color
+from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import UserError, lookup
 
-LABELS = tuple(Label(name, distinct_color(number), number) for number, name in NUMBERED)
 LISTS = {"train": "train", "val": "test", "test": "test"}  # the authors' 9k/1k; their list of the 1k is called test
-PAGE = "https://github.com/nightrome/cocostuff10k"
 ARCHIVE = "cocostuff-10k-v1.1"
+PAGE = "https://github.com/nightrome/cocostuff10k"
+SOURCE = f"get {ARCHIVE}.zip from {PAGE} and unpack it whole"
 OLD = 172  # classes that version 1.0 of the 10k names, in another numbering
 
 
@@ -34,12 +32,11 @@ def coco_stuff10k(root: Path, split: str) -> SegmentationDataset:
     ``images/NAME.jpg`` with ``annotations/NAME.mat`` and the lists ``imageLists/train.txt`` and ``test.txt``.
     """
     name = lookup(LISTS, split, "split")
-    base = unpacked(root, "dataset", ARCHIVE)
-    source = f"get {ARCHIVE}.zip from {PAGE} and unpack it whole"
-    file = part(base, [f"imageLists/{name}.txt"], source)
-    images, maps = part(base, ["images"], source), part(base, ["annotations"], source)
-    pictures, masks = listed(file, lambda n: images / f"{n}.jpg", lambda n: maps / f"{n}.mat")
-    return matched(pictures, masks, partial(SegmentationDataset, labels=LABELS, ignored=(0,), read=_read_mat))
+    base = data_folder(root, "dataset", ARCHIVE)
+    places = f"imageLists/{name}.txt", "images", "annotations"
+    file, images, maps = (find_one(base, [place], SOURCE) for place in places)
+    found = pair_by_name(*find_listed(file, lambda name: images / f"{name}.jpg", lambda name: maps / f"{name}.mat"))
+    return found.require_all(SegmentationDataset(found.samples, LABELS, ignored=(0,), read=_read_mat))
 
 
 def _read_mat(path: Path) -> UInt8[Tensor, "h w"]:
@@ -48,10 +45,10 @@ def _read_mat(path: Path) -> UInt8[Tensor, "h w"]:
         raise UserError(
             f"label {path} is of version 1.0, whose {OLD} classes have other numbers: get version 1.1 from {PAGE}"
         )
-    return label_map(content, "S", path, most=255).to(torch.uint8)  # 183 to 255 are told by Pairs, as for PNG
+    return label_map(content, "S", path, most=255).to(torch.uint8)  # 183 to 255 are told by the data set, as for PNG
 
 
 def splits(root: Path) -> list[str]:
     """The splits whose list lies in ``root``."""
-    base = unpacked(root, "dataset", ARCHIVE) if root.is_dir() else root
-    return [name for name in ("train", "val") if (base / "imageLists" / f"{LISTS[name]}.txt").is_file()]
+    base = data_folder(root, "dataset", ARCHIVE)
+    return [split for split in ("train", "val") if (base / "imageLists" / f"{LISTS[split]}.txt").is_file()]

@@ -6,16 +6,15 @@ Caesar et al., CVPR 2018 (see `gald.data.datasets.coco_stuff_classes`). Its PNG 
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
-from gald.data.datasets.coco_stuff_classes import NUMBERED
-from gald.data.readers.layout import part, unpacked
-from gald.data.segmentation import IGNORE, Label, SegmentationDataset, matched, pictures_in
-from gald.images.io import distinct_color
+from gald.data.datasets import coco_stuff_classes
+from gald.data.files import data_folder, find_one, find_pictures, pair_by_name
+from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import lookup
 
-LABELS = tuple(Label(name, distinct_color(number), number - 1) for number, name in NUMBERED)
+LABELS = tuple(replace(label, id=label.id - 1) for label in coco_stuff_classes.LABELS)
 FOLDERS = {"train": "train2017", "val": "val2017"}
 PAGE = "https://github.com/nightrome/cocostuff"
 
@@ -26,17 +25,18 @@ def coco_stuff164k(root: Path, split: str) -> SegmentationDataset:
     The pictures may also lie in ``train2017`` as COCO's own archives do, the maps in ``stuffthingmaps``.
     """
     folder = lookup(FOLDERS, split, "split")
-    base = unpacked(root, "dataset")
+    base = data_folder(root, "dataset")
     pictures = f"get {folder}.zip from https://cocodataset.org/#download and unpack it in images/"
     maps = f"get stuffthingmaps_trainval2017.zip from {PAGE} and unpack it in annotations/"
-    images = pictures_in(part(base, [f"images/{folder}", folder], pictures))
-    masks = pictures_in(part(base, [f"annotations/{folder}", f"stuffthingmaps/{folder}"], maps))
+    images = find_pictures(find_one(base, [f"images/{folder}", folder], pictures))
+    masks = find_pictures(find_one(base, [f"annotations/{folder}", f"stuffthingmaps/{folder}"], maps))
     # a public toolbox leaves its converted labels beside the published ones
     masks = {name: path for name, path in masks.items() if not name.endswith("_labelTrainIds")}
-    return matched(images, masks, partial(SegmentationDataset, labels=LABELS, ignored=(IGNORE,)))
+    found = pair_by_name(images, masks)
+    return found.require_all(SegmentationDataset(found.samples, LABELS))
 
 
 def splits(root: Path) -> list[str]:
     """The splits whose pictures lie in ``root``."""
-    base = unpacked(root, "dataset") if root.is_dir() else root
-    return [name for name, each in FOLDERS.items() if (base / "images" / each).is_dir() or (base / each).is_dir()]
+    base = data_folder(root, "dataset")
+    return [split for split, name in FOLDERS.items() if (base / "images" / name).is_dir() or (base / name).is_dir()]

@@ -1,10 +1,12 @@
-"""COCO-Stuff's 171 classes, 80 things and 91 stuff.
+"""COCO-Stuff's 171 classes, 80 things and 91 stuff, by COCO's numbers.
 
 Caesar, Uijlings, Ferrari, "COCO-Stuff: Thing and Stuff Classes in Context", CVPR 2018, arXiv 1612.03716. COCO numbers
 182 classes, of which 11 things were never annotated. No palette is published as numbers: the colours are ours.
 """
 
 from __future__ import annotations
+
+from gald.data.labels import label_table
 
 # COCO's numbers from 1; a hyphen alone is a thing that was never annotated
 NAMES = """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, -,
@@ -22,4 +24,4 @@ playingfield, railing, railroad, river, road, rock, roof, rug, salad, sand, sea,
 solid-other, stairs, stone, straw, structural-other, table, tent, textile-other, towel, tree, vegetable, wall-brick,
 wall-concrete, wall-other, wall-panel, wall-stone, wall-tile, wall-wood, water-other, waterdrops, window-blind,
 window-other, wood"""
-NUMBERED = [(i, name.strip()) for i, name in enumerate(NAMES.split(","), 1) if name.strip() != "-"]
+LABELS = tuple(label for label in label_table(NAMES, first_id=1) if label.name != "-")

@@ -21,9 +21,10 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.readers.classes import FILES, Classes, read_classes
+from gald.data.files import data_folder, find_pictures, pair_by_name
+from gald.data.readers.classes import Classes, find_classes, read_classes
 from gald.data.readers.colors import codes_of, color_of, ids_of_colors
-from gald.data.segmentation import Pair, SegmentationDataset, matched, pictures_in
+from gald.data.segmentation import SegmentationDataset
 from gald.images.io import label_values, open_picture
 from gald.support.errors import UserError, lookup
 
@@ -33,23 +34,22 @@ MASKS = ("labels", "masks")
 
 def folder(root: Path, split: str) -> SegmentationDataset:
     """Open a split of the layout that the module describes."""
-    if not root.is_dir():
-        raise UserError(f"the data folder {root} {'is a file' if root.exists() else 'does not exist'}")
-    found = _splits(root)
-    if not found:
+    folders = _splits(data_folder(root))
+    if not folders:
         raise UserError(f"{root} holds no pair of folders images/ and labels/ (nor SPLIT/images, nor images/SPLIT)")
-    image_folder, mask_folder = lookup(found, split, f"split of {root}")
-    images, masks = pictures_in(image_folder), _named(pictures_in(mask_folder))
-    file = next((root / name for name in FILES if (root / name).is_file()), None)
+    image_folder, mask_folder = lookup(folders, split, f"split of {root}")
+    images, masks = find_pictures(image_folder), _without_endings(find_pictures(mask_folder))
+    file = find_classes(root)
     if file is None:
         raise UserError(f"{root} has no classes.txt to name the classes; {_proposal(masks.values(), root)}")
     classes = read_classes(file)
-    return matched(images, masks, partial(_pairs, classes=classes, file=file))
+    found, read = pair_by_name(images, masks), partial(_read, classes=classes, file=file)
+    return found.require_all(SegmentationDataset(found.samples, classes.labels, classes.ignored, read))
 
 
 def splits(root: Path) -> list[str]:
     """The splits that lie in ``root``."""
-    return list(_splits(root)) if root.is_dir() else []
+    return list(_splits(root))
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, Path]]:
@@ -65,7 +65,7 @@ def _splits(root: Path) -> dict[str, tuple[Path, Path]]:
     return {}
 
 
-def _named(masks: dict[str, Path]) -> dict[str, Path]:
+def _without_endings(masks: dict[str, Path]) -> dict[str, Path]:
     """Drop the endings that labelling tools add to a picture's name."""
     named: dict[str, Path] = {}
     for stem, path in masks.items():
@@ -76,10 +76,6 @@ def _named(masks: dict[str, Path]) -> dict[str, Path]:
             )
         named[name] = path
     return named
-
-
-def _pairs(pairs: list[Pair], classes: Classes, file: Path) -> SegmentationDataset:
-    return SegmentationDataset(pairs, classes.labels, classes.ignored, partial(_read, classes=classes, file=file))
 
 
 def _read(path: Path, classes: Classes, file: Path) -> UInt8[Tensor, "h w"]:

@@ -17,9 +17,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.datasets import cityscapes
-from gald.data.readers.layout import unpacked
-from gald.data.readers.release import complete, files, unlabelled
-from gald.data.segmentation import Label, Pair, SegmentationDataset
+from gald.data.files import SampleFiles, data_folder, find_files, require_files
+from gald.data.labels import Label
+from gald.data.segmentation import SegmentationDataset, unlabelled
 from gald.images.io import Color, label_values, open_picture
 from gald.support.errors import UserError, lookup
 
@@ -85,39 +85,38 @@ def mapillary19(root: Path, split: str) -> SegmentationDataset:
     entries, folder = _open(root, split, "1.2")
     ids = {label.name: label.id for label in cityscapes.LABELS}
     table = torch.arange(256, dtype=torch.uint8)  # what the config does not list stays, and is refused as no class
-    table[: len(entries)] = torch.tensor([ids.get(TO_CITYSCAPES.get(each.name, ""), 0) for each in entries])
-    return _pairs(root, split, folder, cityscapes.LABELS, (0,), table)
+    table[: len(entries)] = torch.tensor([ids.get(TO_CITYSCAPES.get(entry.name, ""), 0) for entry in entries])
+    return _dataset(root, split, folder, cityscapes.LABELS, (0,), table)
 
 
 def _all_classes(root: Path, split: str, version: str) -> SegmentationDataset:
     entries, folder = _open(root, split, version)
-    labels = tuple(Label(each.readable, each.color, i) for i, each in enumerate(entries) if each.scored)
+    labels = tuple(Label(entry.readable, entry.color, i) for i, entry in enumerate(entries) if entry.scored)
     # the last comes first: "Unlabeled", which stands for everything that is ignored when ids are written
-    ignored = tuple(i for i, each in reversed([*enumerate(entries)]) if not each.scored)
-    return _pairs(root, split, folder, labels, ignored, torch.arange(256, dtype=torch.uint8))
+    ignored = tuple(i for i, entry in reversed([*enumerate(entries)]) if not entry.scored)
+    return _dataset(root, split, folder, labels, ignored, torch.arange(256, dtype=torch.uint8))
 
 
-def _pairs(
+def _dataset(
     root: Path, split: str, folder: str, labels: tuple[Label, ...], ignored: tuple[int, ...], table: Tensor
 ) -> SegmentationDataset:
     part = root / FOLDERS[split]
-    images = {path.stem: path for path in files(part / "images", "*.jpg")}
+    images = {path.stem: path for path in find_files(part / "images", "*.jpg")}
     if split == "test":
         return unlabelled(images, labels, ignored, lambda _: HOW)
-    names = sorted(images.keys() | {path.stem for path in files(part / folder, "*.png")})
-    wanted = [Pair(name, part / "images" / f"{name}.jpg", part / folder / f"{name}.png") for name in names]
-    return complete(
-        wanted, lambda pairs: SegmentationDataset(pairs, labels, ignored, partial(_read, table=table)), lambda _: HOW
-    )
+    names = sorted(images.keys() | {path.stem for path in find_files(part / folder, "*.png")})
+    wanted = [SampleFiles(name, part / "images" / f"{name}.jpg", part / folder / f"{name}.png") for name in names]
+    found = require_files(wanted, lambda _: HOW)
+    return found.require_all(SegmentationDataset(found.samples, labels, ignored, partial(_read, table=table)))
 
 
 def _open(root: Path, split: str, version: str) -> tuple[list[Entry], str]:
     """The config's labels, and the folder of the label maps below the split's."""
     part = lookup(FOLDERS, split, "split")
-    root = unpacked(root)
-    if not files(root / part / "images", "*.jpg"):
+    root = data_folder(root)
+    if not find_files(root / part / "images", "*.jpg"):
         raise UserError(f"{root} holds no pictures {part}/images/*.jpg: {HOW}")
-    layouts = [each for each in LAYOUTS[version] if split == "test" or (root / part / each[0]).is_dir()]
+    layouts = [places for places in LAYOUTS[version] if split == "test" or (root / part / places[0]).is_dir()]
     if not layouts:
         expected = " or ".join(dict.fromkeys(f"{part}/{folder}" for folder, _ in LAYOUTS[version]))
         raise UserError(f"{root} holds no labels of version {version} ({expected}): {HOW}")
@@ -131,8 +130,8 @@ def _open(root: Path, split: str, version: str) -> tuple[list[Entry], str]:
 def _entries(config: Path) -> list[Entry]:
     try:
         return [
-            Entry(each["name"], each["readable"], _color(*each["color"]), bool(each["evaluate"]))
-            for each in json.loads(config.read_text())["labels"]
+            Entry(entry["name"], entry["readable"], _color(*entry["color"]), bool(entry["evaluate"]))
+            for entry in json.loads(config.read_text())["labels"]
         ]
     except (ValueError, KeyError, TypeError) as error:
         what = f"{type(error).__name__}: {error}"
@@ -156,4 +155,4 @@ def _read(path: Path, table: UInt8[Tensor, " 256"]) -> UInt8[Tensor, "h w"]:
 
 def splits(root: Path) -> list[str]:
     """The splits whose pictures lie in ``root``."""
-    return [name for name, part in FOLDERS.items() if (root / part / "images").is_dir()]
+    return [split for split, part in FOLDERS.items() if (root / part / "images").is_dir()]

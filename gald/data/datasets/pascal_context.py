@@ -8,34 +8,35 @@ beside them, has another order; no file here depends on it). No palette is publi
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.readers.layout import listed, part, unpacked
+from gald.data.files import data_folder, find_listed, find_one, pair_by_name, split_parts
+from gald.data.labels import Label, label_table
 from gald.data.readers.matlab import label_map, read_mat
-from gald.data.segmentation import Label, SegmentationDataset, matched
+from gald.data.segmentation import SegmentationDataset
 from gald.images.io import distinct_color, read_label
-from gald.support.errors import lookup
 
 # id among the 459, name; its place in this list, from 1, is its id in the converted PNG files
-CLASSES = """2 aeroplane, 9 bag, 18 bed, 19 bedclothes, 22 bench, 23 bicycle, 25 bird, 31 boat, 33 book, 34 bottle,
+PUBLISHED = label_table(
+    """2 aeroplane, 9 bag, 18 bed, 19 bedclothes, 22 bench, 23 bicycle, 25 bird, 31 boat, 33 book, 34 bottle,
 44 building, 45 bus, 46 cabinet, 59 car, 65 cat, 68 ceiling, 72 chair, 80 cloth, 85 computer, 98 cow, 104 cup,
 105 curtain, 113 dog, 115 door, 144 fence, 158 floor, 159 flower, 162 food, 187 grass, 189 ground, 207 horse,
 220 keyboard, 232 light, 258 motorbike, 259 mountain, 260 mouse, 284 person, 295 plate, 296 platform, 308 pottedplant,
 324 road, 326 rock, 347 sheep, 349 shelves, 354 sidewalk, 355 sign, 360 sky, 366 snow, 368 sofa, 397 table, 415 track,
 416 train, 420 tree, 424 truck, 427 tvmonitor, 440 wall, 445 water, 454 window, 458 wood"""
-PUBLISHED = [(int(each.split()[0]), each.split()[1]) for each in CLASSES.split(",")]
-LABELS59 = tuple(Label(name, distinct_color(rank), rank) for rank, (_, name) in enumerate(PUBLISHED, 1))
+)
+LABELS59 = tuple(Label(label.name, distinct_color(rank), rank) for rank, label in enumerate(PUBLISHED, 1))
 LABELS60 = (Label("background", (0, 0, 0), 0), *LABELS59)
 KNOWN = 459
 TO_RANK = torch.zeros(KNOWN + 1, dtype=torch.uint8)  # 0: none of the 59
-TO_RANK[[number for number, _ in PUBLISHED]] = torch.arange(1, 60, dtype=torch.uint8)
+TO_RANK[[label.id for label in PUBLISHED]] = torch.arange(1, 60, dtype=torch.uint8)
 
-SPLITS = {"train": ("train",), "val": ("val",), "trainval": ("train", "val")}
+SPLITS = ("train", "val")
+FOLDERS = ("VOCdevkit/VOC2010", "VOC2010")  # where the archives unpack to
 MAT, PNG = "trainval", "SegmentationClassContext"
 LISTS = ("ImageSets/SegmentationContext/{}.txt", "ImageSets/Main/{}.txt")
 PAGE = "https://cs.stanford.edu/~roozbeh/pascal-context/"
@@ -59,20 +60,20 @@ def _open(root: Path, split: str, labels: tuple[Label, ...], ignored: tuple[int,
     ``SegmentationClassContext/NAME.png`` of 0 to 59 as public toolboxes convert them; lists are
     ``ImageSets/SegmentationContext/SPLIT.txt`` or VOC's own ``ImageSets/Main/SPLIT.txt``, whose split it is.
     """
-    parts = lookup(SPLITS, split, "split")
-    base = unpacked(root, "VOCdevkit/VOC2010", "VOC2010")
-    pictures = part(base, ["JPEGImages"], VOC)
-    masks = part(base, [MAT, PNG], f"get trainval.tar.gz from {PAGE} and unpack it here")
-    mat = masks.name == MAT
+    parts = split_parts(split, SPLITS)
+    base = data_folder(root, *FOLDERS)
+    pictures = find_one(base, ["JPEGImages"], VOC)
+    maps = find_one(base, [MAT, PNG], f"get trainval.tar.gz from {PAGE} and unpack it here")
+    ending, read = (".mat", _read_mat) if maps.name == MAT else (".png", read_label)
     images: dict[str, Path] = {}
-    found: dict[str, Path] = {}
-    for each in parts:
-        names = part(base, [place.format(each) for place in LISTS], VOC)
-        some = listed(names, lambda n: pictures / f"{n}.jpg", lambda n: masks / f"{n}{'.mat' if mat else '.png'}")
-        images |= some[0]
-        found |= some[1]
-    read = _read_mat if mat else read_label
-    return matched(images, found, partial(SegmentationDataset, labels=labels, ignored=ignored, read=read))
+    masks: dict[str, Path] = {}
+    for part in parts:
+        file = find_one(base, [place.format(part) for place in LISTS], VOC)
+        listed = find_listed(file, lambda name: pictures / f"{name}.jpg", lambda name: maps / f"{name}{ending}")
+        images |= listed[0]
+        masks |= listed[1]
+    found = pair_by_name(images, masks)
+    return found.require_all(SegmentationDataset(found.samples, labels, ignored, read))
 
 
 def _read_mat(path: Path) -> UInt8[Tensor, "h w"]:
@@ -82,7 +83,5 @@ def _read_mat(path: Path) -> UInt8[Tensor, "h w"]:
 
 def splits(root: Path) -> list[str]:
     """The splits whose list lies in ``root``."""
-    if not root.is_dir():
-        return []
-    base = unpacked(root, "VOCdevkit/VOC2010", "VOC2010")
-    return [name for name in ("train", "val") if any((base / place.format(name)).is_file() for place in LISTS)]
+    base = data_folder(root, *FOLDERS)
+    return [split for split in SPLITS if any((base / place.format(split)).is_file() for place in LISTS)]

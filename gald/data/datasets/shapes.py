@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gald.data.annotation import ImageAnnotation, ObjectAnnotation
-from gald.data.detection import DetectionDataset, Picture
-from gald.data.segmentation import Label
+from gald.data.detection import DetectionDataset
+from gald.data.files import SampleFiles
+from gald.data.labels import label_table
 from gald.support.errors import UserError, lookup
 
 SPLITS = {"train": 256, "val": 64, "test": 64}  # pictures in each
@@ -37,8 +38,9 @@ FORMS: dict[str, Callable[[Grid, Grid], NDArray[np.bool_]]] = {
     "triangle": lambda x, y: (y > -0.5) & (y + math.sqrt(3) * abs(x) < 1),
     "bar": lambda x, y: (abs(x) < 1) & (abs(y) < 0.3),
 }
-COLORS = ((230, 60, 50), (60, 160, 230), (250, 200, 40), (70, 190, 90), (190, 90, 220))
-LABELS = tuple(Label(name, color, i) for i, (name, color) in enumerate(zip(FORMS, COLORS, strict=True), 1))
+LABELS = label_table(
+    "disc 230 60 50, ring 60 160 230, square 250 200 40, triangle 70 190 90, bar 190 90 220", first_id=1
+)
 
 
 class Drawn(NamedTuple):
@@ -67,11 +69,12 @@ class Shapes(DetectionDataset):
     """The pictures of `shapes`; there are no files, their paths only name them."""
 
     def __init__(self, split: str, size: tuple[int, int], length: int, seed: int) -> None:
-        named = [Picture(f"{split}_{index:05d}", Path(f"{split}_{index:05d}"), index) for index in range(length)]
+        names = [f"{split}_{index:05d}" for index in range(length)]
+        files = [SampleFiles(name, Path(name), Path(name), index) for index, name in enumerate(names)]
         part = list(SPLITS).index(split) if split in SPLITS else len(SPLITS)
-        self.draw = partial(_draw, length, size, (seed, part))
-        ids: dict[str | int, int] = {label.name: i for i, label in enumerate(LABELS)}
-        super().__init__(named, LABELS, partial(_page, self.draw), ids, has_masks=True)
+        self.draw = partial(_draw, size, (seed, part))
+        train_ids: dict[str | int, int] = {label.name: i for i, label in enumerate(LABELS)}
+        super().__init__(files, LABELS, partial(_annotation, self.draw), train_ids, has_masks=True)
 
     def _open(self, index: int) -> Tensor:
         return torch.from_numpy(self.draw(index).image).permute(2, 0, 1).contiguous()
@@ -82,13 +85,13 @@ def splits(root: Path) -> list[str]:
     return list(SPLITS)
 
 
-def _page(draw: Callable[[int], Drawn], index: int) -> ImageAnnotation:
-    image, objects = draw(index)
-    things = [
-        ObjectAnnotation(LABELS[kind].name, _box(mask), mask=partial(torch.from_numpy, mask)) for kind, mask in objects
+def _annotation(draw: Callable[[int], Drawn], files: SampleFiles) -> ImageAnnotation:
+    image, drawn = draw(files.id)
+    objects = [
+        ObjectAnnotation(LABELS[kind].name, _box(mask), mask=partial(torch.from_numpy, mask)) for kind, mask in drawn
     ]
     height, width = image.shape[:2]
-    return ImageAnnotation(height, width, things, f"drawn picture {index}")
+    return ImageAnnotation(height, width, objects, f"drawn picture {files.id}")
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
@@ -96,9 +99,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def _draw(length: int, size: tuple[int, int], seed: tuple[int, int], index: int) -> Drawn:
-    if not 0 <= index < length:  # a loop over the set ends here: there is no file whose absence would say so
-        raise IndexError(index)
+def _draw(size: tuple[int, int], seed: tuple[int, int], index: int) -> Drawn:
     rng = np.random.default_rng([*seed, index])
     y, x = np.mgrid[: size[0], : size[1]] + 0.5  # pixel centres
     image = _ground(rng, x / size[1], y / size[0])

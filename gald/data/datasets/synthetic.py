@@ -19,7 +19,9 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from gald.data.datasets.synthetic_street import BASE, Scene
-from gald.data.segmentation import Label, Pair, SegmentationDataset, SegmentationSample
+from gald.data.files import SampleFiles
+from gald.data.labels import Label
+from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.images.io import distinct_color
 from gald.support.errors import UserError, lookup
 
@@ -48,11 +50,11 @@ def synthetic(
 
 
 class Synthetic(SegmentationDataset):
-    """The pictures of `synthetic`; there are no files, the paths of its pairs only name them."""
+    """The pictures of `synthetic`; there are no files, their paths only name them."""
 
     def __init__(self, split: str, size: tuple[int, int], classes: int, length: int, seed: int) -> None:
         names = [f"{split}_{index:05d}" for index in range(length)]
-        super().__init__([Pair(name, Path(name), Path(name)) for name in names], _labels(classes))
+        super().__init__([SampleFiles(name, Path(name), Path(name)) for name in names], _labels(classes))
         self.size, self.seed, self.split = size, seed, split
 
     def __getitem__(self, index: int) -> SegmentationSample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gald.data.segmentation import Label
+from gald.data.labels import Label
 from gald.images.io import Color
 
 BASE: dict[str, Color] = {  # in the order in which a growing class count adds them

@@ -8,47 +8,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gald.data.datasets.voc2012 import LABELS as WITH_BACKGROUND
+from gald.data.datasets import voc2012
 from gald.data.detection import DetectionDataset
-from gald.data.readers.layout import unpacked
-from gald.data.readers.voc_xml import read_list, read_objects
+from gald.data.files import SampleFiles, data_folder
+from gald.data.readers.voc_xml import read_dataset, read_names
 from gald.support.errors import lookup
 
-LABELS = WITH_BACKGROUND[1:]
-PAGE = "http://host.robots.ox.ac.uk/pascal/VOC/"
-LISTS = {  # year and list of each part of a split
-    "train": (("VOC2007", "trainval"), ("VOC2012", "trainval")),
-    "val": (("VOC2007", "test"),),
-    "test": (("VOC2007", "test"),),
-}
-ARCHIVES = {
-    ("VOC2007", "trainval"): "voc2007/VOCtrainval_06-Nov-2007.tar",
-    ("VOC2007", "test"): "voc2007/VOCtest_06-Nov-2007.tar",
-    ("VOC2012", "trainval"): "voc2012/VOCtrainval_11-May-2012.tar",
-}
+LABELS = voc2012.LABELS[1:]  # without the background
+# year and list of each part of a split, and the archive that holds them
+TRAIN_2007 = ("VOC2007", "trainval", "voc2007/VOCtrainval_06-Nov-2007.tar")
+TEST_2007 = ("VOC2007", "test", "voc2007/VOCtest_06-Nov-2007.tar")
+TRAIN_2012 = ("VOC2012", "trainval", "voc2012/VOCtrainval_11-May-2012.tar")
+SPLITS = {"train": (TRAIN_2007, TRAIN_2012), "val": (TEST_2007,), "test": (TEST_2007,)}
 
 
 def voc0712(root: Path, split: str) -> DetectionDataset:
     """``train``: trainval of both years; ``val`` and ``test``: test of 2007. ``root`` is ``VOCdevkit`` or above it."""
-    base = unpacked(root, "VOCdevkit")
-    files: dict[str, tuple[Path, Path]] = {}
-    for year, part in lookup(LISTS, split, "split"):
-        folder, how = base / year, _how((year, part))
-        for name in read_list(folder / "ImageSets" / "Main" / f"{part}.txt", how):
-            files[name] = (folder / "JPEGImages" / f"{name}.jpg", folder / "Annotations" / f"{name}.xml")
-    how = " or ".join(_how(each) for each in LISTS[split])
-    return read_objects(files, LABELS, f"{base}'s list for {split}", how)
+    parts = lookup(SPLITS, split, "split")
+    base = data_folder(root, "VOCdevkit")
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for year, part, archive in parts:
+        for name in read_names(_list(base, year, part), _how(archive)):
+            pairs[name] = (base / year / "JPEGImages" / f"{name}.jpg", base / year / "Annotations" / f"{name}.xml")
+    files = [SampleFiles(name, *paths, number) for number, (name, paths) in enumerate(pairs.items())]
+    how = " or ".join(_how(archive) for _, _, archive in parts)
+    return read_dataset(files, LABELS, f"{base}'s list for {split}", lambda _: how)
 
 
-def _how(part: tuple[str, str]) -> str:
-    return f"extract {Path(ARCHIVES[part]).name} from {PAGE}{Path(ARCHIVES[part]).parent}/"
+def _list(base: Path, year: str, part: str) -> Path:
+    return base / year / "ImageSets" / "Main" / f"{part}.txt"
+
+
+def _how(archive: str) -> str:
+    folder, name = archive.split("/")
+    return f"extract {name} from http://host.robots.ox.ac.uk/pascal/VOC/{folder}/"
 
 
 def splits(root: Path) -> list[str]:
     """The splits whose lists lie in ``root``; ``test`` is the same as ``val`` and not repeated."""
-    base = unpacked(root, "VOCdevkit") if root.is_dir() else root
+    base = data_folder(root, "VOCdevkit")
     return [
-        name
-        for name in ("train", "val")
-        if all((base / year / "ImageSets" / "Main" / f"{part}.txt").is_file() for year, part in LISTS[name])
+        split for split in ("train", "val") if all(_list(base, year, part).is_file() for year, part, _ in SPLITS[split])
     ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gald.data.readers.layout import unpacked
-from gald.data.readers.release import complete, unlabelled
-from gald.data.segmentation import IGNORE, Label, Pair, SegmentationDataset
+from gald.data.files import SampleFiles, data_folder, read_list, require_files
+from gald.data.labels import IGNORE, label_table
+from gald.data.segmentation import SegmentationDataset, unlabelled
 from gald.support.errors import UserError, lookup
 
 PAGE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
@@ -28,28 +28,11 @@ SPLITS = {  # lists below ImageSets, the first that exists; folder of the label 
     ),
     "test": (("Segmentation/test.txt",), ""),  # pictures only: the labels stay at the server
 }
-LABELS = (
-    Label("background", (0, 0, 0), 0),
-    Label("aeroplane", (128, 0, 0), 1),
-    Label("bicycle", (0, 128, 0), 2),
-    Label("bird", (128, 128, 0), 3),
-    Label("boat", (0, 0, 128), 4),
-    Label("bottle", (128, 0, 128), 5),
-    Label("bus", (0, 128, 128), 6),
-    Label("car", (128, 128, 128), 7),
-    Label("cat", (64, 0, 0), 8),
-    Label("chair", (192, 0, 0), 9),
-    Label("cow", (64, 128, 0), 10),
-    Label("diningtable", (192, 128, 0), 11),
-    Label("dog", (64, 0, 128), 12),
-    Label("horse", (192, 0, 128), 13),
-    Label("motorbike", (64, 128, 128), 14),
-    Label("person", (192, 128, 128), 15),
-    Label("pottedplant", (0, 64, 0), 16),
-    Label("sheep", (128, 64, 0), 17),
-    Label("sofa", (0, 192, 0), 18),
-    Label("train", (128, 192, 0), 19),
-    Label("tvmonitor", (0, 64, 128), 20),
+LABELS = label_table(
+    """background 0 0 0, aeroplane 128 0 0, bicycle 0 128 0, bird 128 128 0, boat 0 0 128, bottle 128 0 128,
+    bus 0 128 128, car 128 128 128, cat 64 0 0, chair 192 0 0, cow 64 128 0, diningtable 192 128 0, dog 64 0 128,
+    horse 192 0 128, motorbike 64 128 128, person 192 128 128, pottedplant 0 64 0, sheep 128 64 0, sofa 0 192 0,
+    train 128 192 0, tvmonitor 0 64 128"""
 )
 
 
@@ -60,16 +43,13 @@ def voc2012(root: Path, split: str) -> SegmentationDataset:
     ``SegmentationClass``; those of ``trainaug`` in ``SegmentationClassAug``.
     """
     _, masks = lookup(SPLITS, split, "split")
-    base = unpacked(root, *FOLDERS)
+    base = data_folder(root, *FOLDERS)
     images = {name: base / "JPEGImages" / f"{name}.jpg" for name in _names(base, split)}
     if not masks:
         return unlabelled(images, LABELS, (IGNORE,), lambda path: _how(path, split))
-    wanted = [Pair(name, image, base / masks / f"{name}.png") for name, image in sorted(images.items())]
-    return complete(wanted, _pairs, lambda path: _how(path, split))
-
-
-def _pairs(pairs: list[Pair]) -> SegmentationDataset:
-    return SegmentationDataset(pairs, LABELS)
+    wanted = [SampleFiles(name, image, base / masks / f"{name}.png") for name, image in sorted(images.items())]
+    found = require_files(wanted, lambda path: _how(path, split))
+    return found.require_all(SegmentationDataset(found.samples, LABELS))
 
 
 def _list(base: Path, split: str) -> Path | None:
@@ -83,10 +63,7 @@ def _names(base: Path, split: str) -> list[str]:
     if file is None:
         expected = base / "ImageSets" / SPLITS[split][0][0]
         raise UserError(f"{base} holds no {expected.relative_to(base)}: {_how(expected, split)}")
-    names = [Path(line.split()[0]).stem for line in file.read_text().splitlines() if line.strip()]
-    if not names:
-        raise UserError(f"{file} lists no pictures: {_how(file, split)}")
-    return names
+    return [Path(line.split()[0]).stem for line in read_list(file, _how(file, split))]
 
 
 def _how(path: Path, split: str) -> str:
@@ -99,5 +76,5 @@ def _how(path: Path, split: str) -> str:
 
 def splits(root: Path) -> list[str]:
     """The splits whose list lies in ``root``, without trainval, the sum of two."""
-    base = unpacked(root, *FOLDERS) if root.is_dir() else root
-    return [name for name in SPLITS if name != "trainval" and _list(base, name) is not None]
+    base = data_folder(root, *FOLDERS)
+    return [split for split in SPLITS if split != "trainval" and _list(base, split) is not None]

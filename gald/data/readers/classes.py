@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gald.data.segmentation import IGNORE, UNLISTED, Label
+from gald.data.labels import IGNORE, UNLISTED, Label
 from gald.images.io import Color, distinct_color
 from gald.support.errors import UserError
 
@@ -40,6 +40,11 @@ class _Row:
     color: Color | None
 
 
+def find_classes(root: Path) -> Path | None:
+    """The class table in a folder, if it holds one."""
+    return next((root / name for name in FILES if (root / name).is_file()), None)
+
+
 def read_classes(file: Path) -> Classes:
     """Read a class table; a line that cannot be meant raises `UserError` with its place."""
     try:
@@ -47,8 +52,8 @@ def read_classes(file: Path) -> Classes:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {file}: {error}") from None
     rows, ignores = _json(text, file) if file.suffix == ".json" else _lines(text, file)
-    values = tuple(each[0] for each in ignores if len(each) == 1)
-    colors = tuple((each[0], each[1], each[2]) for each in ignores if len(each) == 3)
+    values = tuple(ignore[0] for ignore in ignores if len(ignore) == 1)
+    colors = tuple((ignore[0], ignore[1], ignore[2]) for ignore in ignores if len(ignore) == 3)
     labels = _labels(rows, file)
     ids = {label.id for label in labels}
     if both := ids.intersection(values):
@@ -103,7 +108,7 @@ def _json(text: str, file: Path) -> tuple[list[_Row], list[list[int]]]:
     listed, ignore = (content.get("classes"), content.get("ignore", [])) if isinstance(content, dict) else (content, [])
     if not isinstance(listed, list) or not isinstance(ignore, list):
         raise UserError(f"{file} should hold a list of classes, or an object with the lists 'classes' and 'ignore'")
-    rows = [_entry(each, f"{file} class {number}") for number, each in enumerate(listed)]
+    rows = [_entry(entry, f"{file} class {number}") for number, entry in enumerate(listed)]
     return rows, [[_byte(value, str(file)) for value in (v if isinstance(v, list) else [v])] for v in ignore]
 
 

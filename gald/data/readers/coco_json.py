@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from gald.data.annotation import ImageAnnotation, ObjectAnnotation
-from gald.data.detection import DetectionDataset, Picture, there
+from gald.data.detection import DetectionDataset
+from gald.data.files import SampleFiles, require_files
+from gald.data.labels import Label
 from gald.data.readers.coco_masks import mask_of
-from gald.data.segmentation import Label
 from gald.images.io import MAX_PIXELS, distinct_color
 from gald.support.errors import UserError
 
@@ -33,7 +34,7 @@ class Packed:
     """
 
     def __init__(self, lists: Iterable[list[Entry]]) -> None:
-        texts = [json.dumps(each, separators=(",", ":")).encode() for each in lists]
+        texts = [json.dumps(entries, separators=(",", ":")).encode() for entries in lists]
         self.ends = np.cumsum([0, *map(len, texts)])
         self.text = np.frombuffer(b"".join(texts), np.uint8)
 
@@ -49,12 +50,22 @@ class Instances:
         content = _content(file)
         self.file = file
         self.labels = _labels(_list(content, "categories", file), file)
-        self.images = [_image(each, f"{file}: image {i}") for i, each in enumerate(_list(content, "images", file), 1)]
+        self.images = [_image(entry, f"{file}: image {i}") for i, entry in enumerate(_list(content, "images", file), 1)]
         _once([image["id"] for image in self.images], f"{file}: the image id")
-        _once([name_of(image["file_name"]) for image in self.images], f"{file}: the picture")
+        _once([name_without_ending(image["file_name"]) for image in self.images], f"{file}: the picture")
         objects = _list(content, "annotations", file)
-        self.has_masks = any(isinstance(each, dict) and each.get("segmentation") for each in objects)
+        self.has_masks = any(isinstance(entry, dict) and entry.get("segmentation") for entry in objects)
         self.objects = Packed(self._grouped(objects))
+        self.places = {image["id"]: place for place, image in enumerate(self.images)}
+
+    def annotation(self, sample: SampleFiles) -> ImageAnnotation:
+        """What the file says of a picture."""
+        place = self.places[sample.id]
+        image, entries = self.images[place], self.objects[place]
+        height, width = image["height"], image["width"]
+        source = f"image {image['id']} ({image['file_name']}) in {self.file}"
+        objects = [_object(entry, height, width, f"annotation {entry['id']} of {source}") for entry in entries]
+        return ImageAnnotation(height, width, objects, source)
 
     def _grouped(self, objects: list[Any]) -> Iterable[list[Entry]]:
         of_image: dict[int, list[Entry]] = {image["id"]: [] for image in self.images}
@@ -69,7 +80,20 @@ class Instances:
         return of_image.values()
 
 
-def name_of(file_name: str) -> str:
+def read_dataset(file: Path, images: Path, how: str) -> DetectionDataset:
+    """The data set of an instances JSON, its pictures in ``images``; ``how`` says what to do about a missing one."""
+    content = Instances(file)
+    wanted = [
+        SampleFiles(name_without_ending(image["file_name"]), images / image["file_name"], file, image["id"])
+        for image in content.images
+    ]
+    found = require_files(wanted, lambda _: how, str(file))
+    train_ids: dict[str | int, int] = {label.id: i for i, label in enumerate(content.labels)}
+    dataset = DetectionDataset(found.samples, content.labels, content.annotation, train_ids, content.has_masks)
+    return found.require_all(dataset)
+
+
+def name_without_ending(file_name: str) -> str:
     """A picture's name: its path in the picture folder, without ending."""
     path = PurePosixPath(file_name)
     return str(path.with_suffix("") if path.name else path)
@@ -126,14 +150,14 @@ def _image(entry: Any, place: str) -> Entry:
 
 
 def _labels(categories: Sequence[Any], file: Path) -> tuple[Label, ...]:
-    for number, each in enumerate(categories, 1):
-        _whole(each, "id", f"{file}: category {number}")
-        if not isinstance(each.get("name"), str) or not each["name"]:
+    for number, category in enumerate(categories, 1):
+        _whole(category, "id", f"{file}: category {number}")
+        if not isinstance(category.get("name"), str) or not category["name"]:
             raise UserError(f"{file}: category {number} has no 'name'")
-    _once([each["id"] for each in categories], f"{file}: the category id")
-    _once([each["name"] for each in categories], f"{file}: the category")
-    ordered = sorted(categories, key=lambda each: int(each["id"]))
-    return tuple(Label(each["name"], distinct_color(i), each["id"]) for i, each in enumerate(ordered))
+    _once([category["id"] for category in categories], f"{file}: the category id")
+    _once([category["name"] for category in categories], f"{file}: the category")
+    ordered = sorted(categories, key=lambda category: int(category["id"]))
+    return tuple(Label(category["name"], distinct_color(i), category["id"]) for i, category in enumerate(ordered))
 
 
 def _once(values: Sequence[int | str], what: str) -> None:
@@ -142,35 +166,12 @@ def _once(values: Sequence[int | str], what: str) -> None:
         raise UserError(f"{what} {value} occurs {times} times: keep one")
 
 
-def read_objects(file: Path, images: Path, how: str) -> DetectionDataset:
-    """The objects of an instances JSON, its pictures in ``images``; ``how`` says what to do about a missing one."""
-    content = Instances(file)
-    pictures = [Picture(name_of(each["file_name"]), images / each["file_name"], each["id"]) for each in content.images]
-
-    def build(kept: list[Picture]) -> DetectionDataset:
-        wanted = {picture.id for picture in kept}
-        places = [place for place, image in enumerate(content.images) if image["id"] in wanted]
-        ids: dict[str | int, int] = {label.id: i for i, label in enumerate(content.labels)}
-        return DetectionDataset(kept, content.labels, partial(_read, content, places), ids, content.has_masks)
-
-    return there({picture: [picture.path] for picture in pictures}, build, str(file), how)
-
-
-def _read(content: Instances, places: list[int], index: int) -> ImageAnnotation:
-    image = content.images[places[index]]
-    height, width = image["height"], image["width"]
-    place = f"image {image['id']} ({image['file_name']}) in {content.file}"
-    objects = content.objects[places[index]]
-    things = [_thing(each, height, width, f"annotation {each['id']} of {place}") for each in objects]
-    return ImageAnnotation(height, width, things, place)
-
-
 def _number(value: Any) -> bool:
     """Whether it is a number that a float holds (JSON writes whole ones of any length)."""
     return type(value) is float or (type(value) is int and abs(value) < FARTHEST)
 
 
-def _thing(entry: dict[str, Any], height: int, width: int, place: str) -> ObjectAnnotation:
+def _object(entry: Entry, height: int, width: int, place: str) -> ObjectAnnotation:
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)):
         raise UserError(f"{place} has the 'bbox' {box!r}, it should be [x, y, width, height] in pixels")

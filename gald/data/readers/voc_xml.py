@@ -8,18 +8,50 @@ extent.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from gald.data.annotation import Box, ImageAnnotation, ObjectAnnotation
-from gald.data.detection import DetectionDataset, Picture, there
-from gald.data.segmentation import Label
+from gald.data.detection import DetectionDataset
+from gald.data.files import SampleFiles, read_list, require_files
+from gald.data.labels import Label
 from gald.support.errors import UserError
 
 LIMIT = 16 * 2**20  # bytes; the longest of the published files have some 30 kB
+
+
+def read_dataset(
+    files: Sequence[SampleFiles], labels: Sequence[Label], listed_in: str, how: Callable[[Path], str]
+) -> DetectionDataset:
+    """The data set of these pictures and XML files; ``how(path)`` says what to do about one that is missing."""
+    found = require_files(files, how, listed_in)
+    train_ids: dict[str | int, int] = {label.name: i for i, label in enumerate(labels)}
+    return found.require_all(DetectionDataset(found.samples, labels, read_annotation, train_ids))
+
+
+def read_names(file: Path, how: str) -> list[str]:
+    """The names in a list, each once; ``how`` says what to do where it is missing or empty."""
+    names = read_list(file, how)
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise UserError(f"{file} lists {twice} twice: keep one")
+    return names
+
+
+def read_annotation(files: SampleFiles) -> ImageAnnotation:
+    """Size and objects of one picture."""
+    file = files.label
+    root = parse_xml(file)
+    size = root.find("size")
+    if size is None:
+        raise UserError(f"annotation {file} has no <size>: add the width and height of its picture")
+    height, width = (_number(size, side, f"the <size> of {file}") for side in ("height", "width"))
+    if not (height >= 1 and width >= 1 and height % 1 == width % 1 == 0):
+        raise UserError(f"annotation {file} has the size {width:g}x{height:g}: write that of its picture, in pixels")
+    objects = [_object(found, f"object {number} of {file}") for number, found in enumerate(root.findall("object"), 1)]
+    return ImageAnnotation(int(height), int(width), objects, str(file))
 
 
 class _Plain(ElementTree.TreeBuilder):
@@ -30,7 +62,7 @@ class _Plain(ElementTree.TreeBuilder):
         raise UserError("declares a document type, which VOC's files never do: remove it")
 
 
-def root_of(file: Path) -> Element:
+def parse_xml(file: Path) -> Element:
     """The outermost element of a file, parsed without entities; `UserError` names what is wrong."""
     try:
         content = file.read_bytes()
@@ -48,28 +80,16 @@ def root_of(file: Path) -> Element:
     return root
 
 
-def read_page(file: Path) -> ImageAnnotation:
-    """Size and objects of one picture."""
-    root = root_of(file)
-    size = root.find("size")
-    if size is None:
-        raise UserError(f"annotation {file} has no <size>: add the width and height of its picture")
-    height, width = (_number(size, side, f"the <size> of {file}") for side in ("height", "width"))
-    if not (height >= 1 and width >= 1 and height % 1 == width % 1 == 0):
-        raise UserError(f"annotation {file} has the size {width:g}x{height:g}: write that of its picture, in pixels")
-    things = [_thing(each, f"object {number} of {file}") for number, each in enumerate(root.findall("object"), 1)]
-    return ImageAnnotation(int(height), int(width), things, str(file))
-
-
-def names_in(file: Path) -> set[str]:
-    """The classes that a file names; none for a file that cannot be read, which its split will tell."""
+def class_names(file: Path) -> list[str]:
+    """The class of every object; none for a file that cannot be read, which its split will tell."""
     try:
-        return {name for each in root_of(file).findall("object") if (name := (each.findtext("name") or "").strip())}
+        names = [(found.findtext("name") or "").strip() for found in parse_xml(file).findall("object")]
     except UserError:
-        return set()
+        return []
+    return [name for name in names if name]
 
 
-def _thing(element: Element, place: str) -> ObjectAnnotation:
+def _object(element: Element, place: str) -> ObjectAnnotation:
     name = (element.findtext("name") or "").strip()
     box = element.find("bndbox")
     if not name or box is None:
@@ -84,7 +104,7 @@ def _edges(box: Element, place: str) -> Box:
     x1, y1, x2, y2 = (_number(box, corner, place) for corner in ("xmin", "ymin", "xmax", "ymax"))
     if not (x2 - x1 >= 0 and y2 - y1 >= 0) and all(map(math.isfinite, (x1, y1, x2, y2))):
         raise UserError(f"{place} has a negative size: xmin {x1:g}, xmax {x2:g}, ymin {y1:g}, ymax {y2:g}; correct it")
-    # the pixel that xmin numbers begins one before its number; equal corners stay equal, for Objects to drop
+    # the pixel that xmin numbers begins one before its number; equal corners stay equal, for the check to drop
     return (x1 if x2 == x1 else x1 - 1, y1 if y2 == y1 else y1 - 1, x2, y2)
 
 
@@ -95,43 +115,3 @@ def _number(element: Element, name: str, place: str) -> float:
     except ValueError:
         found = f"<{name}> {text!r}, it should be a number" if text is not None else f"no <{name}>: add it"
         raise UserError(f"{place} has {found}") from None
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a list, without empty ones."""
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-
-
-def read_list(file: Path, how: str) -> list[str]:
-    """The names in a list, each once; ``how`` says what to do about a list that is missing or empty."""
-    if not file.is_file():
-        raise UserError(f"{file} does not exist: {how}")
-    names = read_lines(file)
-    if not names:
-        raise UserError(f"{file} lists no pictures: {how}")
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise UserError(f"{file} lists {twice} twice: keep one")
-    return names
-
-
-def read_objects(
-    files: dict[str, tuple[Path, Path]], labels: Sequence[Label], source: str, how: str
-) -> DetectionDataset:
-    """The pictures and annotations of ``files`` by name, which ``source`` names; ``how`` is for a missing one."""
-    wanted = {Picture(name, image, number): (image, note) for number, (name, (image, note)) in enumerate(files.items())}
-
-    def build(pictures: list[Picture]) -> DetectionDataset:
-        notes = [wanted[picture][1] for picture in pictures]
-        return DetectionDataset(
-            pictures, labels, partial(_read, notes), {label.name: i for i, label in enumerate(labels)}
-        )
-
-    return there(wanted, build, source, how)
-
-
-def _read(notes: Sequence[Path], index: int) -> ImageAnnotation:
-    return read_page(notes[index])

@@ -15,7 +15,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from gald.data.segmentation import IGNORE, SegmentationSample
+from gald.data.labels import IGNORE
+from gald.data.segmentation import SegmentationSample
 
 MEAN = [124, 116, 104]  # ImageNet's mean colour (RGB, 0 to 255): padding is near zero once the model has normalised
 

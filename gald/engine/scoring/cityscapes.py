@@ -14,7 +14,8 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from gald.data.datasets.cityscapes import LABELS, cityscapes
-from gald.data.segmentation import Pair, SegmentationDataset
+from gald.data.files import SampleFiles
+from gald.data.segmentation import SegmentationDataset
 from gald.engine.scoring.folder import label_maps
 from gald.images.io import open_picture
 from gald.metrics.instance_iou import NUMBERS, Group, InstanceIoU
@@ -47,7 +48,7 @@ KINDS = {
 }
 
 
-def instances(pair: Pair) -> Int64[Tensor, "h w"]:
+def instances(pair: SampleFiles) -> Int64[Tensor, "h w"]:
     """Read the instance map beside a pair's label map: id * 1000 + number, or the id alone where there is no instance.
 
     Raises:
@@ -83,12 +84,12 @@ def score(predictions: Path, root: Path, split: str = "val") -> dict[str, float]
 
 def of_pairs(predictions: Path, pairs: SegmentationDataset) -> dict[str, float]:
     """The same for pairs that are open already."""
-    if any("_labelIds" not in pair.label.name for pair in pairs.pairs):
+    if any("_labelIds" not in pair.label.name for pair in pairs.files):
         raise UserError("the labels of Cityscapes' test pictures are not public: score the split val")
     metric = InstanceIoU(KINDS, LAST + 1, SIZES)
     seen = torch.zeros(256, dtype=torch.bool)
     for pair, file, prediction, truth in label_maps(predictions, pairs):
-        pairs.to_train(prediction, file)  # names a value that is no label id, with its place
+        pairs.to_train_ids(prediction, file)  # names a value that is no label id, with its place
         seen[prediction.long()] = True
         numbers = instances(pair)
         if numbers.shape != truth.shape:

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.readers.release import files
-from gald.data.segmentation import IGNORE, Pair, SegmentationDataset
+from gald.data.files import SampleFiles, find_files
+from gald.data.labels import IGNORE
+from gald.data.segmentation import SegmentationDataset
 from gald.images.io import read_label
 from gald.metrics import segmentation_metrics
 from gald.support.errors import UserError
@@ -30,12 +31,12 @@ def prediction_files(predictions: Path, pairs: SegmentationDataset) -> dict[str,
     if not predictions.is_dir():
         raise UserError(f"the folder of predictions {predictions} does not exist")
     by_stem: dict[str, list[Path]] = {}
-    for path in files(predictions, "**/*.png"):
+    for path in find_files(predictions, "**/*.png"):
         by_stem.setdefault(path.stem, []).append(path)
-    names = {Path(pair.name).name for pair in pairs.pairs}
+    names = {Path(pair.name).name for pair in pairs.files}
     # a_1.png is no prediction of a where the data set has an a_1 too
     longer = {stem: paths for stem, paths in by_stem.items() if stem not in names}
-    found = {pair.name: _exact(pair.name, by_stem) or _longer(pair.name, longer) for pair in pairs.pairs}
+    found = {pair.name: _exact(pair.name, by_stem) or _longer(pair.name, longer) for pair in pairs.files}
     without = [name for name, each in found.items() if not each]
     if without:
         raise UserError(
@@ -61,7 +62,7 @@ def _longer(name: str, by_stem: dict[str, list[Path]]) -> list[Path]:
 
 def label_maps(
     predictions: Path, pairs: SegmentationDataset, what: str = "score"
-) -> Iterator[tuple[Pair, Path, UInt8[Tensor, "h w"], UInt8[Tensor, "h w"]]]:
+) -> Iterator[tuple[SampleFiles, Path, UInt8[Tensor, "h w"], UInt8[Tensor, "h w"]]]:
     """Yield pair, prediction file, prediction and truth, both in the files' own values, checked for size and values.
 
     Raises:
@@ -72,7 +73,7 @@ def label_maps(
         raise UserError("there are no pictures to score")
     found = prediction_files(predictions, pairs)
     for index in track(range(len(pairs)), what, len(pairs)):
-        pair = pairs.pairs[index]
+        pair = pairs.files[index]
         file = found[pair.name]
         prediction, truth = read_label(file), pairs.values(index)
         if prediction.shape != truth.shape:
@@ -93,8 +94,10 @@ def score(predictions: Path, pairs: SegmentationDataset) -> dict[str, float]:
     # "no class" stands in as one more class, which the truth never holds, and is left out of the results
     metrics = segmentation_metrics(len(names) + 1, [*names, NOTHING])
     for pair, file, prediction, truth in label_maps(predictions, pairs):
-        guess = pairs.to_train(prediction, file).long()
-        metrics.update(guess.masked_fill(guess == IGNORE, len(names))[None], pairs.to_train(truth, pair.label)[None])
+        guess = pairs.to_train_ids(prediction, file).long()
+        metrics.update(
+            guess.masked_fill(guess == IGNORE, len(names))[None], pairs.to_train_ids(truth, pair.label)[None]
+        )
     scores = _of_classes({key: float(value) for key, value in metrics.compute().items()}, names)
     if scores["miou"] != scores["miou"]:
         raise UserError("no pixel of the truth has a class: there is nothing to score (a test set's labels stay away)")

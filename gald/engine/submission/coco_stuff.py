@@ -19,9 +19,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 
 from gald.data.datasets.coco_stuff164k import LABELS, coco_stuff164k
-from gald.data.readers.layout import part, unpacked
-from gald.data.readers.release import unlabelled
-from gald.data.segmentation import IGNORE, Label, SegmentationDataset
+from gald.data.files import data_folder, find_one
+from gald.data.labels import IGNORE, Label
+from gald.data.segmentation import SegmentationDataset, unlabelled
 from gald.engine.submission.flat_zip import AGAIN, check_names, member, opened
 from gald.engine.submission.server import Map, Server, Watch
 from gald.engine.submission.work import fault
@@ -38,9 +38,9 @@ def pairs(root: Path, split: str) -> SegmentationDataset:
     codec()
     if split == "val":
         return coco_stuff164k(root, "val")
-    base = unpacked(root, "dataset")
-    names = listed(part(base, [f"annotations/{LIST}", LIST], SOURCE))
-    folder = part(base, ["images/test2017", "test2017"], SOURCE)
+    base = data_folder(root, "dataset")
+    names = listed(find_one(base, [f"annotations/{LIST}", LIST], SOURCE))
+    folder = find_one(base, ["images/test2017", "test2017"], SOURCE)
     return unlabelled({Path(name).stem: folder / name for name in names}, LABELS, (IGNORE,), lambda _: SOURCE)
 
 

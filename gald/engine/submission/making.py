@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gald.data.segmentation import Label, SegmentationDataset, ids_of
+from gald.data.labels import Label, label_ids
+from gald.data.segmentation import SegmentationDataset
 from gald.engine.submission.server import Map, Server, Watch
 from gald.engine.submission.work import fault
 from gald.images.io import write_label
@@ -31,7 +32,7 @@ def label_maps(
         train_ids: from a picture, uint8 (3, H, W) RGB, to its train ids (H, W), on the CPU.
         watch: walks through the pictures.
     """
-    to_id = ids_of(classes)
+    to_id = label_ids(classes)
     done = finished(classes, pairs, work, watch)
     for i in watch([i for i in range(len(pairs)) if pairs.name(i) not in done], "predict"):
         file = work / f"{pairs.name(i)}.png"

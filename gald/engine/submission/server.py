@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gald.data.segmentation import Label, SegmentationDataset
+from gald.data.labels import Label
+from gald.data.segmentation import SegmentationDataset
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def settings_of(checkpoint: Path, pairs: SegmentationDataset, **others: Any) -> 
     with checkpoint.open("rb") as file:
         weights = file_digest(file, "sha256").hexdigest()
     # names and sizes, not the folder: data that was moved is the same data
-    pictures = [[each.name, each.image.stat().st_size] for each in pairs.pairs]
+    pictures = [[each.name, each.image.stat().st_size] for each in pairs.files]
     digest = sha256(json.dumps(pictures).encode()).hexdigest()
     return json.loads(json.dumps({"checkpoint": weights, "pictures": digest, **others}))  # type: ignore[no-any-return]
 

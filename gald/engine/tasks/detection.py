@@ -16,8 +16,8 @@ from torchmetrics import Metric, MetricCollection
 from gald.config.settings import DetectionConfig, DetectorConfig
 from gald.data import registry as datasets
 from gald.data.detection import DetectionDataset, DetectionSample
+from gald.data.labels import Label
 from gald.data.sampling import Stream, TransformedDataset
-from gald.data.segmentation import Label
 from gald.data.transforms import detection as transforms
 from gald.engine.outputs import FoundObjects
 from gald.engine.tasks.task import ComputeLoss
@@ -46,7 +46,7 @@ class DetectionTask:
         """The pictures with objects of one split, without their masks where no network wants them."""
         data = self.config.data
         dataset = datasets.load_detection(data.name, data.root, split)
-        return dataset if self.config.model.masks else dataset.boxes_only()
+        return dataset if self.config.model.masks else dataset.without_masks()
 
     def training_samples(self, dataset: DetectionDataset) -> Stream[DetectionSample]:
         """Pictures of a random size, mirrored at random."""

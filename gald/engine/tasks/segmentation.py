@@ -15,8 +15,9 @@ from torchmetrics import Metric, MetricCollection
 from gald.config.settings import SegmentationConfig, SegmenterConfig
 from gald.data import registry as datasets
 from gald.data.datasets.synthetic import synthetic
+from gald.data.labels import Label
 from gald.data.sampling import Stream, TransformedDataset
-from gald.data.segmentation import Label, SegmentationDataset, SegmentationSample
+from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.data.transforms import segmentation as transforms
 from gald.engine import checkpoint
 from gald.engine.inference import compose

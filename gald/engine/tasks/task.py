@@ -10,8 +10,8 @@ from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from gald.data.labels import Label
 from gald.data.sampling import Sample, Stream, TransformedDataset
-from gald.data.segmentation import Label
 
 SampleT = TypeVar("SampleT", bound=Sample)
 PredictionT = TypeVar("PredictionT")

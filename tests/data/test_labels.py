@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gald.data.segmentation import Label, check_same_classes
+from gald.data.labels import Label, check_same_classes
 from gald.support.errors import UserError
 
 
