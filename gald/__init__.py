@@ -1,4 +1,4 @@
-"""Global aggregation then local distribution: sharper segmentation networks, one block that plugs in anywhere.
+"""GALD: global aggregation, then local distribution, in networks for segmentation and detection or plugged into yours.
 
 The public names are imported when they are first used, so that ``gald --help`` doesn't wait for torch.
 """

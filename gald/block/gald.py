@@ -48,7 +48,7 @@ class GALD(nn.Module):
     def __init__(
         self,
         channels: int,
-        ga: str | nn.Module = "cgnl",
+        ga: str | nn.Module = "psp",
         ld: str | nn.Module = "mask",
         order: str = "ga-ld",
         reduce: int = 2,

@@ -66,7 +66,7 @@ def overview() -> str:
     lines = [
         "usage: gald COMMAND ...",
         "",
-        "Segmentation that keeps edges and small things: global aggregation, then local distribution.",
+        "Segmentation and detection with GALD: global aggregation, then local distribution.",
         "",
     ]
     lines += [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]

@@ -23,7 +23,7 @@ class NetworkConfig:
 
     backbone: str = "resnet50"
     """A timm model name."""
-    ga: str = "cgnl"
+    ga: str = "psp"
     """Global aggregation: none, psp, aspp, dense_aspp, nonlocal, nonlocal_gaussian, nonlocal_dot,
     nonlocal_concatenation, ocnet, ann, ccnet, cfnet, psanet, pam, cam, danet, cgnl, cgnl_rbf, a2, glore, beyondgrids,
     dgcnet, encnet, gap, gcnet, cab, cbam."""

@@ -59,7 +59,7 @@ class Plug(nn.Module):
 def plug(
     model: Network,
     at: str = "backbone.layer4",
-    ga: str | nn.Module = "cgnl",
+    ga: str | nn.Module = "psp",
     ld: str | nn.Module = "mask",
     order: str = "ga-ld",
     reduce: int = 2,

@@ -58,7 +58,7 @@ class Segmenter(nn.Module):
         backbone: str = "resnet50",
         num_classes: int = 19,
         *,
-        ga: str | nn.Module = "cgnl",
+        ga: str | nn.Module = "psp",
         ld: str | nn.Module = "mask",
         order: str = "ga-ld",
         reduce: int = 2,

@@ -162,7 +162,7 @@ def test_a_module_of_the_user():
         ({"reduce": 0}, "got 0"),
         ({"reduce": 2.0}, "power of two .*, got 2.0"),
         ({"reduce": None}, "power of two .*, got None"),
-        ({"channels": 12}, "divisible by groups"),
+        ({"channels": 12, "ga": "cgnl"}, "divisible by groups"),
         ({"channels": 16.0}, "GALD's channels is a whole number of 1 or more, got 16.0"),
         ({"channels": "16"}, "got '16'"),
         ({"channels": 0, "ga": "none", "ld": "none"}, "got 0"),

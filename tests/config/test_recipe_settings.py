@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gald.config.recipes import RECIPES
-from gald.config.settings import DetectionConfig, PhaseConfig, SegmentationConfig
+from gald.config.settings import DetectionConfig, PhaseConfig, SegmentationConfig, to_json
 from gald.models.segmenter import Segmenter
 
 R50, R101 = "resnet50s.gluon_in1k", "resnet101s.gluon_in1k"
@@ -205,3 +205,23 @@ def test_a_recipe_says_what_it_reaches_and_on_what(name: str) -> None:
     about = RECIPES[name].about
     assert re.search(r"Not run\.|Reached|For trying", about)
     assert re.search(r"\d GPU|CPU|two cores", about)
+
+
+def flat(settings: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{where}{name}.") if isinstance(value, dict) else {where + name: value}
+    return found
+
+
+FIRST = json.loads((Path(__file__).parents[1] / "golden" / "recipes.json").read_text())
+
+
+@pytest.mark.parametrize("name", FIRST["recipes"])
+def test_a_recipe_has_the_settings_that_it_had_first(name: str) -> None:
+    """Whatever the defaults have become since; the file holds those of then, and what each recipe had beside them."""
+    recorded = FIRST["recipes"][name]
+    expected = FIRST["defaults"][recorded["task"]] | recorded
+    found = flat(json.loads(to_json(RECIPES[name]())))
+    assert {key: found.get(key, "missing") for key in expected} == expected
