@@ -1,9 +1,9 @@
 """Put a trained segmentation network into the package: ``python tools/bundle.py runs/streets/last.pt``.
 
-Halves the weights (float16), forgets this machine's paths and what only --resume needs, writes the label map of a
-drawn picture that tests/models/test_bundled.py compares with, and prints the hash that belongs into the card,
-gald/models/pretrained/README.md. The card is to be written anew: ``gald evaluate --data.root CAMVID`` measures the
-file itself.
+Halves the weights (float16), forgets this machine's paths and what only --resume needs, and writes what
+tests/models/test_bundled.py compares with: the label map of a drawn picture, and the file's hash. The hash is printed,
+for the card, gald/models/pretrained/README.md, which is to be written anew: ``gald evaluate --data.root CAMVID``
+measures the file itself.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gald.support.errors import UserError, sentence
 
 LARGEST = 20e6  # bytes
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "streets.png"
+GOLDEN_HASH = GOLDEN.with_suffix(".sha256")
 
 
 def bundled(content: checkpoint.Checkpoint) -> checkpoint.Checkpoint:
@@ -75,9 +76,11 @@ def main() -> None:
     if size > LARGEST:
         raise UserError(f"its weights are {size / 1e6:.1f} MB; the package takes {LARGEST / 1e6:.0f}")
     checkpoint.save(told.out, content)
+    written = hashlib.sha256(told.out.read_bytes()).hexdigest()
     if told.out.resolve() == STREETS.resolve():
         write_label(label_map(STREETS), GOLDEN)
-    print(f"{told.out}: {size / 1e6:.1f} MB, sha256 {hashlib.sha256(told.out.read_bytes()).hexdigest()}")
+        GOLDEN_HASH.write_text(written)
+    print(f"{told.out}: {size / 1e6:.1f} MB, sha256 {written}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pack a study's folder for results/: ``python tools/pack_study.py runs/study DATA_ROOT results/study/trainings.tar.xz``.
+"""Pack a study's folder for results/: ``python tools/pack_study.py runs/study DATA_ROOT trainings.tar.xz``.
 
 The archive has no checkpoints, and its counts are summed over the runs of pictures that are drawn together when
 intervals are made (neighbours in a video): each sum stands at the first picture of its run, zeros at the others. Every
