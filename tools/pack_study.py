@@ -30,7 +30,7 @@ FOUR_BYTES = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc":
 def summed(counts: Tensor, block: Tensor) -> Tensor:
     """Counts (N, P, K) with each block's sum at its first picture, 0 at the others."""
     result = torch.zeros_like(counts)
-    for number in block.unique():
+    for number in range(int(block.max()) + 1):
         members = (block == number).nonzero()[:, 0]
         result[members[0]] = counts[members].long().sum(0).to(counts.dtype)
     return result
