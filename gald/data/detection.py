@@ -54,7 +54,8 @@ class DetectionDataset(Dataset[DetectionSample]):
 
     ``labels[i]`` is the class with train id i; ``train_ids`` maps what the files call a class (a name, or a number) to
     it. ``read`` gives the `ImageAnnotation` of a sample. A box without width or height is dropped, because published
-    sets hold some; everything else that is wrong raises `UserError`.
+    sets hold some; everything else that is wrong raises `UserError`. ``labels_listed`` is False where nobody listed the
+    classes: they are then the names that the annotations use, right or wrong.
     """
 
     labelled = True  # every annotation file says what is there, be it nothing
@@ -66,8 +67,9 @@ class DetectionDataset(Dataset[DetectionSample]):
         read: Callable[[SampleFiles], ImageAnnotation],
         train_ids: Mapping[str | int, int],
         has_masks: bool = False,
+        labels_listed: bool = True,
     ) -> None:
-        self.files, self.labels = tuple(files), tuple(labels)
+        self.files, self.labels, self.labels_listed = tuple(files), tuple(labels), labels_listed
         self.read, self.train_ids, self.has_masks = read, dict(train_ids), has_masks
 
     def __len__(self) -> int:

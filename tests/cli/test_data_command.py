@@ -14,8 +14,8 @@ from fake.streets import ids, label, picture
 from PIL import Image
 
 from gald.cli.data import data
-from gald.data.checks.segmentation import contact_sheet, survey
-from gald.data.registry import load_segmentation
+from gald.data.checks.report import inspect
+from gald.data.checks.segmentation import SegmentationSurvey
 from gald.images.io import read_image
 from gald.support.errors import UserError
 
@@ -31,7 +31,19 @@ def test_a_sound_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "3/3" in printed.err  # progress
     assert "left" in printed.err
     assert read_image(tmp_path / "out/contact_sheet.png").shape[1] > 100
-    assert not (tmp_path / "out/problems.txt").exists()
+    assert not list((tmp_path / "out").glob("*.txt"))
+
+
+def test_splits_that_training_looks_for_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = fake_folder.write(tmp_path / "a")
+    (root / "val").rename(root / "holdout")
+    data("folder", root, out=tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert "all splits: there is no split 'val': " in (tmp_path / "out/notes.txt").read_text()
+    assert "1 note, listed in" in printed
+    assert "no problems found" in printed
+    data("folder", root, split="train", out=tmp_path / "out")  # of one split, that is no matter
+    assert not (tmp_path / "out/notes.txt").exists()
 
 
 def test_every_fault_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,11 +132,12 @@ def test_shares_and_counts_by_hand(tmp_path: Path) -> None:
         picture(tmp_path / f"images/{name}.png")
         label(tmp_path / f"labels/{name}.png", values)
     (tmp_path / "classes.txt").write_text("road\ncar\nsky\n")
-    found = survey("all", load_segmentation("folder", tmp_path, "all"))
+    (found,) = inspect("folder", tmp_path).surveys
+    assert isinstance(found, SegmentationSurvey)
     assert [found.share(value) for value in (0, 1, 2, 255)] == [0.25, 0.5, 0.0, 0.25]
     assert found.seen_in[[0, 1, 2, 255]].tolist() == [1, 2, 0, 1]
     assert found.sizes == {(12, 20): 2}
-    assert found.good == [0, 1]
+    assert found.sound == [0, 1]
 
 
 def test_the_sheet_takes_pictures_of_any_shape(tmp_path: Path) -> None:
@@ -132,12 +145,12 @@ def test_the_sheet_takes_pictures_of_any_shape(tmp_path: Path) -> None:
         picture(tmp_path / f"images/{name}.png", size)
         label(tmp_path / f"labels/{name}.png", (0,), size)
     (tmp_path / "classes.txt").write_text("road\n")
-    found = survey("all", load_segmentation("folder", tmp_path, "all"))
+    report = inspect("folder", tmp_path)
     for samples in (1, 2, 3, 50):
-        sheet = contact_sheet([found], samples)
+        sheet = report.contact_sheet(samples)
         assert sheet is not None
         assert sheet.dtype == torch.uint8
-    assert contact_sheet([found], 0) is None
+    assert report.contact_sheet(0) is None
 
 
 def test_the_command_is_imported_without_torch() -> None:

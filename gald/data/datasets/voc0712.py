@@ -32,7 +32,7 @@ def voc0712(root: Path, split: str) -> DetectionDataset:
             pairs[name] = (base / year / "JPEGImages" / f"{name}.jpg", base / year / "Annotations" / f"{name}.xml")
     files = [SampleFiles(name, *paths, number) for number, (name, paths) in enumerate(pairs.items())]
     how = " or ".join(_how(archive) for _, _, archive in parts)
-    return read_dataset(files, LABELS, f"{base}'s list for {split}", lambda _: how)
+    return read_dataset(files, LABELS, f"{base}'s list for {split}", how)
 
 
 def _list(base: Path, year: str, part: str) -> Path:

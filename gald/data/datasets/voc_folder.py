@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset
@@ -29,7 +30,8 @@ def voc_folder(root: Path, split: str) -> DetectionDataset:
         for number, name in enumerate(names)
     ]
     how = "add it or take the name, which has no ending, out of the list"
-    return read_dataset(files, _labels(root), str(file), lambda _: how)
+    table = find_classes(root)
+    return read_dataset(files, _labels(root, table), str(file), how, labels_listed=table is not None)
 
 
 def splits(root: Path) -> list[str]:
@@ -56,16 +58,14 @@ def _is_of_a_class(path: Path) -> bool:
     return bool(rows) and all(len(row) == 2 and row[1] in ("-1", "0", "1") for row in rows)
 
 
-def _labels(root: Path) -> tuple[Label, ...]:
+def _labels(root: Path, table: Path | None) -> tuple[Label, ...]:
     """Classes numbered from 1, as VOC's are."""
-    file = find_classes(root)
-    if file is not None:
-        listed = read_classes(file).labels
-        return tuple(Label(label.name, label.color, number) for number, label in enumerate(listed, 1))
+    if table is not None:
+        return tuple(replace(label, id=number) for number, label in enumerate(read_classes(table).labels, 1))
     files = sorted((root / "Annotations").glob("*.xml"))
-    names = sorted({name for path in files for name in class_names(path)})
+    names = sorted({name for file in files for name in class_names(file)})
     if not names:
-        for path in files:
-            parse_xml(path)  # says what is wrong with a file that cannot be read
+        for file in files:
+            parse_xml(file)  # says what is wrong with a file that cannot be read
         raise UserError(f"{root / 'Annotations'} holds no object: write the classes into {root / 'classes.txt'}")
     return tuple(Label(name, distinct_color(number), number + 1) for number, name in enumerate(names))

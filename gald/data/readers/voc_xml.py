@@ -8,7 +8,7 @@ extent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -23,12 +23,17 @@ LIMIT = 16 * 2**20  # bytes; the longest of the published files have some 30 kB
 
 
 def read_dataset(
-    files: Sequence[SampleFiles], labels: Sequence[Label], listed_in: str, how: Callable[[Path], str]
+    files: Sequence[SampleFiles],
+    labels: Sequence[Label],
+    listed_in: str,
+    how: str,
+    labels_listed: bool = True,
 ) -> DetectionDataset:
-    """The data set of these pictures and XML files; ``how(path)`` says what to do about one that is missing."""
-    found = require_files(files, how, listed_in)
+    """The data set of these pictures and XML files; ``how`` says what to do about one that is missing."""
+    found = require_files(files, lambda _: how, listed_in)
     train_ids: dict[str | int, int] = {label.name: i for i, label in enumerate(labels)}
-    return found.require_all(DetectionDataset(found.samples, labels, read_annotation, train_ids))
+    data = DetectionDataset(found.samples, labels, read_annotation, train_ids, labels_listed=labels_listed)
+    return found.require_all(data)
 
 
 def read_names(file: Path, how: str) -> list[str]:

@@ -10,8 +10,8 @@ from fake import coco as fake_coco
 from fake import voc0712 as fake_voc
 
 from gald.cli.data import data
-from gald.data.checks.detection import contact_sheet, never_seen, rows, survey
-from gald.data.registry import load_detection
+from gald.data.checks.detection import DetectionSurvey
+from gald.data.checks.report import Report, inspect
 from gald.images.io import read_image
 from gald.support.errors import UserError
 
@@ -59,35 +59,86 @@ def test_every_fault_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for sentence in (
         f"train: object 1 (blob) of {notes / 'train_0.xml'} is of a class that is not in the list",
         f"train: object 2 (cell) of {notes / 'train_0.xml'} has the box x 0 to 500",
-        f"train: object 3 (cell) of {notes / 'train_0.xml'} has a box without width or height, x 7 to 7",
         f"train: annotation {notes / 'train_1.xml'} has no <size>",
         f"val: {notes / 'val_0.xml'} is for 60x40 pixels, {root / 'JPEGImages/val_0.jpg'} is 10x10",
         f"val: {notes / 'val_1.xml'} is missing",
         "all splits: class 3 ghost has no object in any split",
     ):
         assert [line for line in found if line.startswith(sentence)], sentence
-    assert len(found) == 7
-    assert "7 problems, listed in" in capsys.readouterr().out
+    assert len(found) == 6
+    printed = capsys.readouterr().out
+    assert "6 problems, listed in" in printed
+    assert "1 note, listed in" in printed
+    box = f"object 3 (cell) of {notes / 'train_0.xml'} has a box without width or height, x 7 to 7"
+    assert (tmp_path / "out/notes.txt").read_text().startswith(f"train: {box}")
+
+
+def test_boxes_that_are_left_out_do_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = fake_voc.write_folder(tmp_path / "a")
+    for note in (root / "Annotations").glob("*_1.xml"):
+        fake_voc.annotation(note, [("cell", (7, 7, 7, 7), 0), ("nucleus", (1, 1, 32, 32), 0)])
+    data("voc_folder", root, out=tmp_path / "out")
+    assert "no problems found" in capsys.readouterr().out
+    assert not (tmp_path / "out/problems.txt").exists()
+    assert len((tmp_path / "out/notes.txt").read_text().splitlines()) == 2
+    assert read_image(tmp_path / "out/contact_sheet.png").shape[1] > 200
+
+
+def misspelt(root: Path) -> Path:
+    """A tree of 40 nuclei and a nuclues."""
+    fake_voc.write_folder(root)
+    notes = root / "Annotations"
+    fake_voc.annotation(notes / "train_0.xml", [("nucleus", (1, 1, 9, 9), 0)] * 40 + [("cell", (1, 1, 9, 9), 0)] * 30)
+    fake_voc.annotation(notes / "val_0.xml", [("cell", (1, 1, 9, 9), 0), ("nuclues", (1, 1, 9, 9), 0)])
+    return root
+
+
+def test_a_class_that_may_be_misspelt_is_named_with_its_object(tmp_path: Path) -> None:
+    root = misspelt(tmp_path / "a")
+    place = f"object 2 of {root / 'Annotations/val_0.xml'}"
+    (sentence,) = [each.sentence for each in inspect("voc_folder", root).listed(harmless=False)["all splits"]]
+    assert sentence.startswith(f"the class 'nuclues' has 1 object (the first is {place}) and 'nucleus' has 4")
+    assert sentence.endswith("correct the name, or list both in a classes.txt")
+
+
+def test_classes_that_are_listed_are_no_mistake(tmp_path: Path) -> None:
+    root = misspelt(tmp_path / "a")
+    (root / "classes.txt").write_text("cell\nnucleus\nnuclues\n")
+    assert inspect("voc_folder", root).findings == {}
+    (root / "classes.txt").write_text("cell\nnucleus\n")
+    (fault,) = inspect("voc_folder", root).findings["val"]
+    assert fault.sentence == (
+        f"object 2 (nuclues) of {root / 'Annotations/val_0.xml'} is of a class that is not in the list; "
+        "did you mean 'nucleus'?"
+    )
+
+
+def surveyed(report: Report) -> DetectionSurvey:
+    """The survey of the one split."""
+    (survey,) = report.surveys
+    assert isinstance(survey, DetectionSurvey)
+    return survey
 
 
 def test_cocos_sizes_and_crowds(tmp_path: Path) -> None:
     root = fake_coco.write(tmp_path)
-    found = survey("train", load_detection("coco", root, "train"))
-    assert (found.ignored, found.empty, found.good, found.problems) == (1, 1, [0, 1, 2], [])
+    report = inspect("coco", root, "train")
+    found = surveyed(report)
+    assert (found.ignored, found.empty, found.sound, found.findings) == (1, 1, [0, 1, 2], [])
     assert found.counts.sum(0).tolist() == [2, 1, 0]  # areas 12, 100.5, and 1200; the crowd is not counted
-    cells = {row[1]: row[2] for row in rows([found]) if row}
+    cells = {name: cell for (_, name), cell in found.class_rows().items()}
     assert cells["toothbrush"] == "1: 0 + 1 + 0 (1)"
     assert cells["cat"] == "never"
-    assert len(never_seen([found])) == 77
-    assert contact_sheet([found], 3) is not None
-    assert contact_sheet([found], 0) is None
+    assert len(report.findings["all splits"]) == 77
+    assert report.contact_sheet(3) is not None
+    assert report.contact_sheet(0) is None
 
 
 def test_limits_of_the_sizes(tmp_path: Path) -> None:
     areas = [1023.9, 1024, 9215.9, 9216]
     boxes = [fake_coco.annotation(i, 9, 1, [0, 0, 9, 9], None, area) for i, area in enumerate(areas)]
     root = fake_coco.write_folder(tmp_path, annotations=boxes)
-    assert survey("train", load_detection("coco_folder", root, "train")).counts[0].tolist() == [1, 2, 1]
+    assert surveyed(inspect("coco_folder", root, "train")).counts[0].tolist() == [1, 2, 1]
 
 
 def test_splits_whose_classes_differ(tmp_path: Path) -> None:
@@ -95,10 +146,10 @@ def test_splits_whose_classes_differ(tmp_path: Path) -> None:
     content = json.loads((root / "val/instances.json").read_text())
     content["categories"].append({"id": 91, "name": "hat"})
     (root / "val/instances.json").write_text(json.dumps(content))
-    surveys = [survey(split, load_detection("coco_folder", root, split)) for split in ("train", "val")]
-    (problem,) = never_seen(surveys)
+    report = inspect("coco_folder", root)
+    (problem,) = report.findings["all splits"]
     assert problem.sentence == "the classes of val are not those of train (hat in val only): give both the same list"
-    assert len([row for row in rows(surveys) if row]) == 5 + 80
+    assert report.table(plain=True).row_count == 5 + 80 + 1
 
 
 def test_a_missing_picture_does_not_hide_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
