@@ -58,7 +58,9 @@ def run(arguments: list[str]) -> None:
 
     import tyro
 
-    tyro.cli(function, prog=f"gald {arguments[0]}", args=rest)
+    from gald.cli.options import registry
+
+    tyro.cli(function, prog=f"gald {arguments[0]}", args=rest, registry=registry)
 
 
 def overview() -> str:

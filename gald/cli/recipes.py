@@ -5,11 +5,12 @@ from __future__ import annotations
 from rich.table import Table
 
 from gald.config.recipes import RECIPES
+from gald.support.tables import console
 
 
-def recipe_table() -> Table:
-    """A line a recipe: its name, its data set, and what it is."""
-    sheet = Table("recipe", "data set", "what it is", title="gald train RECIPE")
+def show_recipes() -> None:
+    """Print a line for each recipe: its name, its data set, and what it is."""
+    sheet = Table("recipe", "data set", "what it is")
     for name, recipe in RECIPES.items():
         sheet.add_row(name, recipe.settings.data.name, recipe.summary)
-    return sheet
+    console(180).print(sheet)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from gald.cli.recipes import show_recipes
 from gald.config.difference import WITHOUT_EFFECT, differences
 from gald.config.recipes import RECIPES
 from gald.config.settings import RunConfig, SegmentationConfig, from_json
@@ -101,7 +102,8 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
     elif {"-h", "--help"} & set(rest):
         default = SegmentationConfig()
     else:
-        raise UserError("say what to train: gald train RECIPE (gald train --help lists them), or --config FILE")
+        show_recipes()
+        raise UserError("say what to train: gald train RECIPE, one of these, or --config FILE")
 
     def command(
         settings: RunConfig = default,

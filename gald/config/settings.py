@@ -11,26 +11,53 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from gald.config.inference import Accelerator, Precision
 from gald.support.errors import UserError, lookup
 
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound="NetworkConfig")
 
 
+class SettingError(UserError):
+    """A setting that can't work: its name, and what is wrong with its value."""
+
+    def __init__(self, setting: str, wrong: str) -> None:
+        super().__init__(f"{setting} {wrong}")
+        self.setting, self.wrong = setting, wrong
+
+
 @dataclass(frozen=True)
-class NetworkConfig:
+class Settings:
+    """What all groups of settings can do: refuse a value."""
+
+    prefix: ClassVar[str] = ""  # of the group, in a setting's full name
+
+    def require(self, name: str, right: bool, rule: str) -> None:
+        """Raise `SettingError` with the setting's value and the rule, unless it is right."""
+        if not right:
+            raise SettingError(f"{self.prefix}{name}", f"is {getattr(self, name)}; {rule}")
+
+    def require_at_least(self, least: int, *names: str) -> None:
+        """Raise `SettingError` for the first of the settings that is below ``least``."""
+        rule = f"it must be {least} or more" if least == 0 else f"it must be at least {least}"
+        for name in names:
+            self.require(name, getattr(self, name) >= least, rule)
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Settings):
     """What every network here has: a timm backbone, then global aggregation and local distribution."""
+
+    prefix: ClassVar[str] = "model."
 
     backbone: str = "resnet50"
     """A timm model name."""
     ga: str = "psp"
-    """Global aggregation: none, psp, aspp, dense_aspp, nonlocal, nonlocal_gaussian, nonlocal_dot,
-    nonlocal_concatenation, ocnet, ann, ccnet, cfnet, psanet, pam, cam, danet, cgnl, cgnl_rbf, a2, glore, beyondgrids,
-    dgcnet, encnet, gap, gcnet, cab, cbam."""
+    """Global aggregation."""
     ld: str = "mask"
-    """Local distribution: none, mask, average, bilinear, gate, window_affinity, dynamic_kernel."""
+    """Local distribution."""
     order: str = "ga-ld"
-    """ga-ld, ld-ga, parallel, ga or ld (the paper's Fig. 3)."""
+    """How they are arranged (the paper's Fig. 3)."""
     reduce: int = 2
     """The aggregation runs at 1/reduce of the feature's resolution."""
     pretrained: bool = False
@@ -39,7 +66,9 @@ class NetworkConfig:
     """Start the backbone from this file instead (.safetensors, timm's keys)."""
 
     def __post_init__(self) -> None:
-        _require(not (self.pretrained and self.weights), "give model.pretrained or model.weights, not both")
+        if self.pretrained and self.weights:
+            raise SettingError("model.weights", "is given beside pretrained; give one of them, not both")
+        self.require_at_least(1, "reduce")
 
     def bare(self: BodyT) -> BodyT:
         """The same network without initial weights, for one whose weights all come from a checkpoint."""
@@ -61,7 +90,7 @@ class SegmenterConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self.channels >= 1, f"model.channels is {self.channels}; it must be at least 1")
+        self.require_at_least(1, "channels")
 
 
 @dataclass(frozen=True)
@@ -100,15 +129,16 @@ class DetectorConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("fpn_channels", "head_channels", "proposals", "samples", "longest"):
-            _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}; it must be at least 1")
+        self.require_at_least(1, "fpn_channels", "head_channels", "proposals", "samples", "longest")
         for name, values in (("strides", self.strides), ("anchors", self.anchors or (1,)), ("short", self.short)):
-            _require(len(values) > 0 and min(values) >= 1, f"model.{name} is {values}; it must be numbers above 0")
+            self.require(name, len(values) > 0 and min(values) >= 1, "it must be numbers above 0")
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """What is trained on, whatever the task."""
+
+    prefix: ClassVar[str] = "data."
 
     name: str = "synthetic"
     root: Path | None = None
@@ -123,9 +153,9 @@ class DataConfig:
     """Loading processes for each device."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.flip <= 1, f"data.flip is {self.flip}; it is a chance between 0 and 1")
-        _require(0 <= self.jitter <= 1, f"data.jitter is {self.jitter}; it must lie between 0 and 1")
-        _require(self.workers >= 0, f"data.workers is {self.workers}; it must be 0 or more")
+        self.require("flip", 0 <= self.flip <= 1, "it is a chance between 0 and 1")
+        self.require("jitter", 0 <= self.jitter <= 1, "it must lie between 0 and 1")
+        self.require_at_least(0, "workers")
 
 
 @dataclass(frozen=True)
@@ -133,8 +163,7 @@ class SegmentationDataConfig(DataConfig):
     """Pictures with label maps, and how they are augmented."""
 
     name: str = "synthetic"
-    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
+    """Pictures with label maps."""
     crop: tuple[int, int] = (512, 512)
     """Height and width of a training crop, in pixels."""
     scale: tuple[float, float] = (0.5, 2.0)
@@ -146,11 +175,11 @@ class SegmentationDataConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(min(self.crop) >= 32, f"data.crop is {self.crop}; both sides must be at least 32 pixels")
+        self.require("crop", min(self.crop) >= 32, "both sides must be at least 32 pixels")
         low, high = self.scale
-        _require(0 < low <= high, f"data.scale is {self.scale}; it must be two positive numbers, the smaller first")
-        _require(min(self.drawn_size) >= 8, f"data.drawn_size is {self.drawn_size}; both sides must be at least 8")
-        _require(2 <= self.drawn_classes <= 253, f"data.drawn_classes is {self.drawn_classes}; it must be 2 to 253")
+        self.require("scale", 0 < low <= high, "it must be two positive numbers, the smaller first")
+        self.require("drawn_size", min(self.drawn_size) >= 8, "both sides must be at least 8")
+        self.require("drawn_classes", 2 <= self.drawn_classes <= 253, "it must be 2 to 253")
 
 
 @dataclass(frozen=True)
@@ -158,12 +187,14 @@ class DetectionDataConfig(DataConfig):
     """Pictures with objects."""
 
     name: str = "shapes"
-    """coco, coco_folder, shapes, voc0712 or voc_folder."""
+    """Pictures with boxes."""
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Settings):
     """Online hard example mining on the main output, plain cross-entropy on the auxiliary one."""
+
+    prefix: ClassVar[str] = "loss."
 
     ohem: bool = True
     threshold: float = 0.7
@@ -175,19 +206,16 @@ class LossConfig:
     """Weigh a class by (median share / its share) to this power: 0 weighs none, 1 is the usual full weight."""
 
     def __post_init__(self) -> None:
-        _require(
-            0 < self.threshold <= 1, f"loss.threshold is {self.threshold}; it is a probability, above 0, at most 1"
-        )
-        _require(self.min_kept >= 0, f"loss.min_kept is {self.min_kept}; it must be 0 or more")
-        _require(self.aux_weight >= 0, f"loss.aux_weight is {self.aux_weight}; it must be 0 or more")
-        _require(
-            0 <= self.class_balance <= 1, f"loss.class_balance is {self.class_balance}; it must lie between 0 and 1"
-        )
+        self.require("threshold", 0 < self.threshold <= 1, "it is a probability, above 0, at most 1")
+        self.require_at_least(0, "min_kept", "aux_weight")
+        self.require("class_balance", 0 <= self.class_balance <= 1, "it must lie between 0 and 1")
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Settings):
     """The rate falls by the poly rule, ``lr * (1 - step / steps) ** power``, or in drops to a tenth."""
+
+    prefix: ClassVar[str] = "optim."
 
     method: Literal["sgd", "adamw"] = "sgd"
     """sgd is the papers'; adamw wants a rate about a hundredth of it, and takes momentum for its first beta."""
@@ -206,11 +234,11 @@ class OptimizerConfig:
     """Largest gradient norm; 0 does not clip."""
 
     def __post_init__(self) -> None:
-        _require(self.lr > 0, f"optim.lr is {self.lr}; it must be above 0")
-        _require(self.head_lr > 0, f"optim.head_lr is {self.head_lr}; it must be above 0")
-        _require(0 <= self.momentum < 1, f"optim.momentum is {self.momentum}; it must be 0 or more, and below 1")
-        for name in ("weight_decay", "power", "warmup", "clip"):
-            _require(getattr(self, name) >= 0, f"optim.{name} is {getattr(self, name)}; it must be 0 or more")
+        self.require("lr", self.lr > 0, "it must be above 0")
+        self.require("head_lr", self.head_lr > 0, "it must be above 0")
+        self.require("momentum", 0 <= self.momentum < 1, "it must be 0 or more, and below 1")
+        self.require("drops", all(0 < share < 1 for share in self.drops), "each is a share of the run, between 0 and 1")
+        self.require_at_least(0, "weight_decay", "power", "warmup", "clip")
 
 
 @dataclass(frozen=True)
@@ -231,7 +259,7 @@ class PhaseConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Settings):
     """One training run, whole, whatever the task."""
 
     task: ClassVar[str]
@@ -250,10 +278,10 @@ class RunConfig:
     frozen_norm: bool = False
     """Batch norms keep the statistics and weights that the run starts with."""
     seed: int = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     channels_last: bool = False
     compile: bool = False
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    accelerator: Accelerator = "auto"
     devices: int = 1
     """Processes (one a GPU) on each machine."""
     nodes: int = 1
@@ -266,10 +294,8 @@ class RunConfig:
     """Steps between saves of last.pt."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "devices", "nodes", "log_every", "save_every"):
-            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("micro_batch", "val_every", "seed"):
-            _require(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must be 0 or more")
+        self.require_at_least(1, "steps", "batch", "devices", "nodes", "log_every", "save_every")
+        self.require_at_least(0, "micro_batch", "val_every", "seed")
 
 
 @dataclass(frozen=True)
@@ -296,11 +322,6 @@ class DetectionConfig(RunConfig):
 
 
 RUNS: dict[str, type[RunConfig]] = {each.task: each for each in (SegmentationConfig, DetectionConfig)}
-
-
-def _require(right: bool, sentence: str) -> None:
-    if not right:
-        raise UserError(sentence)
 
 
 def to_json(settings: RunConfig) -> str:

@@ -1,0 +1,90 @@
+"""What is added to a table is found in every help text that lists it and in messages; errors name flags."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+
+import pytest
+
+from gald.block.aggregation import AGGREGATORS
+from gald.block.distribution import DISTRIBUTORS
+from gald.cli import main as cli
+from gald.config.recipes import RECIPES, Recipe
+from gald.data.registry import DATASETS, DatasetInfo
+
+
+def help_of(*arguments: str) -> str:
+    """What ``gald COMMAND ... --help`` prints, on one line."""
+    text = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(text), suppress(SystemExit):
+        patch.setenv("COLUMNS", "100")
+        cli.main([*arguments, "--help"])
+    return " ".join(text.getvalue().replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "commands"),
+    [
+        ("segmentation", [["train", "synthetic"], ["evaluate"], ["compare"], ["score"], ["data"]]),
+        ("detection", [["train", "shapes"], ["evaluate"], ["data"]]),
+    ],
+)
+def test_a_new_data_set_is_in_the_help(kind: str, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATASETS, "mars", DatasetInfo("mars", "gald.data.datasets.synthetic:synthetic", kind))
+    assert [command for command in commands if "mars" not in help_of(*command)] == []
+
+
+@pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS], ids=["ga", "ld"])
+def test_a_new_part_is_in_the_help_and_in_messages(
+    table: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(table, "mesmerize", "torch.nn:Identity")
+    assert "mesmerize" in help_of("train", "synthetic")
+    assert "mesmerize" in help_of("train", "shapes")
+    flag = "--ga" if table is AGGREGATORS else "--ld"
+    with pytest.raises(SystemExit):
+        cli.main(["benchmark", flag, "mesmerise"])
+    assert "did you mean 'mesmerize'?" in capsys.readouterr().err
+
+
+def test_a_new_recipe_is_in_the_help_in_the_table_and_in_messages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "mars_r50", Recipe(RECIPES["synthetic"]().__class__(), "GALD on Mars.\n\nNot run."))
+    assert "mars_r50: GALD on Mars." in help_of("train")
+    assert "mars_r50: GALD on Mars. Not run." in help_of("train", "mars_r50")
+    for arguments in (["train"], ["train", "mars_r5"]):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        said = capsys.readouterr()
+        assert "mars_r50" in said.out + said.err
+
+
+def test_a_new_command_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "mars", ("gald.cli.demo:demo", "fly there"))
+    cli.main(["--help"])
+    assert "mars       fly there" in capsys.readouterr().out
+    assert "Training steps" in help_of("mars")
+    with pytest.raises(SystemExit):
+        cli.main(["marss"])
+    assert "did you mean 'mars'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model.channels", "0"], "--model.channels is 0; it must be at least 1"),
+        (["--data.drawn-classes", "1"], "--data.drawn-classes is 1; it must be 2 to 253"),
+        (["--micro-batch", "-1"], "--micro-batch is -1; it must be 0 or more"),
+        (["--model.pretrained", "--model.weights", "x"], "--model.weights is given beside pretrained"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named_as_it_was_typed(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "synthetic", *arguments])
+    assert stop.value.code == 2
+    out = capsys.readouterr()
+    assert sentence in " ".join((out.out + out.err).replace("│", " ").split())
