@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from gald.config import difference
+from gald.cli.options import SegmentationChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
     from gald.data.segmentation import SegmentationDataset
     from gald.engine.checkpoint import Checkpoint
     from gald.engine.tasks.segmentation import SegmentationTask
-
-
-@dataclass(frozen=True)
-class Where:
-    """The data set; what is left out is taken from the checkpoint."""
-
-    name: str | None = None
-    """ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-    mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012."""
-    root: Path | None = None
-    """The data set's folder."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ class Given:
 def compare(
     a: Annotated[Positional[Path], arg(metavar="A")],
     b: Annotated[Positional[Path], arg(metavar="B")],
-    data: Where = Where(),  # frozen: no call can change it
+    data: SegmentationChoice = SegmentationChoice(),
     split: str | None = None,
     out: Path = Path("report.html"),
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
@@ -132,7 +122,9 @@ def opened(path: Path, title: str) -> Given:
     return Given(path, title) if path.is_dir() else Given(path, title, *load_segmenter(path))
 
 
-def pairs_of(where: Where, split: str | None, given: Sequence[Given]) -> tuple[str, str, SegmentationDataset]:
+def pairs_of(
+    where: SegmentationChoice, split: str | None, given: Sequence[Given]
+) -> tuple[str, str, SegmentationDataset]:
     """Name, split and pairs; what the flags leave out is the first checkpoint's."""
     from gald.data import registry as datasets
     from gald.engine.checkpoint import check_classes

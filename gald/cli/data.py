@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from gald.cli.options import detection_names, segmentation_names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -18,7 +20,9 @@ SHOWN = 3  # findings of each kind on the screen; all of them are in the file
 
 
 def data(
-    name: Annotated[Positional[str], arg(metavar="NAME")],
+    name: Annotated[
+        Positional[str], arg(metavar="NAME", help=f"{segmentation_names()}; with boxes {detection_names()}.")
+    ],
     root: Annotated[Positional[Path | None], arg(metavar="ROOT")] = None,
     split: str | None = None,
     out: Path = Path("gald-data"),
@@ -30,9 +34,7 @@ def data(
     is 1 if there are problems. What is worth knowing and harmless goes into notes.txt.
 
     Args:
-        name: ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012; with boxes
-            coco, coco_folder, shapes, voc0712 or voc_folder.
+        name: which one.
         root: The data set's folder (none for synthetic and shapes, which are drawn).
         split: Look at this split only.
         out: Folder for what is written.

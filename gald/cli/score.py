@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from gald.cli.options import segmentation_names
+
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 def score(
-    data: Annotated[Positional[str], arg(metavar="DATA")],
+    data: Annotated[Positional[str], arg(metavar="DATA", help=f"{segmentation_names()}.")],
     predictions: Annotated[Positional[Path], arg(metavar="PREDICTIONS")],
     root: Path | None = None,
     split: str = "val",
@@ -24,8 +26,7 @@ def score(
     evaluate. Files are found by name, NAME.png or NAME_*.png, anywhere in the folder.
 
     Args:
-        data: ade20k, camvid, camvid32, camvid_original11, cityscapes, coco_stuff10k, coco_stuff164k, folder,
-            mapillary, mapillary19, mapillary_v2, pascal_context59, pascal_context60, synthetic or voc2012.
+        data: the data set that they are predictions of.
         predictions: the folder of label maps.
         root: the data set's folder.
         split: which part of it.

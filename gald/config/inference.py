@@ -23,6 +23,10 @@ class ViewConfig:
     flip: bool = False
     """Also look at the mirrored picture."""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.tile, int):  # one form of a tile everywhere
+            object.__setattr__(self, "tile", (self.tile, self.tile))
+
 
 @dataclass(frozen=True)
 class RuntimeConfig:

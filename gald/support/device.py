@@ -26,7 +26,7 @@ def create_fabric(
         UserError: no process or machine at all, an accelerator that is not here, a precision that it can't do.
     """
     if devices < 1 or nodes < 1:
-        raise UserError(f"devices is {devices} and nodes is {nodes}; both must be at least 1")
+        raise UserError(f"--devices is {devices} and --nodes is {nodes}; both must be at least 1")
     cores = os.cpu_count() or 1
     if accelerator == "auto" and devices > cores and not _has_gpu(accelerator):
         raise UserError(

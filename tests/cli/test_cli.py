@@ -48,8 +48,8 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
         (["train", "--resume", "--out", "nowhere"], "can't read the settings at nowhere/config.json"),
         (["train", "synthetic", "--data.rooot", "x"], "--data.root"),
         (["evaluate", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
-        (["evaluate", "--checkpoint", "nowhere.pt", "--devices", "0"], "devices is 0 and nodes is 1; both must be"),
-        (["evaluate", "--checkpoint", "nowhere.pt", "--workers", "-1"], "workers is -1; it must be 0 or more"),
+        (["evaluate", "--checkpoint", "nowhere.pt", "--devices", "0"], "--devices is 0 and --nodes is 1; both must be"),
+        (["evaluate", "--checkpoint", "nowhere.pt", "--workers", "-1"], "--workers is -1; it must be 0 or more"),
         (
             ["evaluate", "--checkpoint", "nowhere.pt", "--precision", "16-mixed", "--accelerator", "cpu"],
             "16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU",

@@ -31,8 +31,8 @@ def help_of(*arguments: str) -> str:
     ],
 )
 def test_a_new_data_set_is_in_the_help(kind: str, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DATASETS, "mars", DatasetInfo("mars", "gald.data.datasets.synthetic:synthetic", kind))
-    assert [command for command in commands if "mars" not in help_of(*command)] == []
+    monkeypatch.setitem(DATASETS, "marsworld", DatasetInfo("marsworld", "gald.data.datasets.synthetic:synthetic", kind))
+    assert [command for command in commands if "marsworld" not in help_of(*command)] == []
 
 
 @pytest.mark.parametrize("table", [AGGREGATORS, DISTRIBUTORS], ids=["ga", "ld"])
@@ -62,13 +62,13 @@ def test_a_new_recipe_is_in_the_help_in_the_table_and_in_messages(
 
 
 def test_a_new_command_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "mars", ("gald.cli.demo:demo", "fly there"))
+    monkeypatch.setitem(cli.COMMANDS, "marsworld", ("gald.cli.demo:demo", "fly there"))
     cli.main(["--help"])
-    assert "mars       fly there" in capsys.readouterr().out
-    assert "Training steps" in help_of("mars")
+    assert "marsworld  fly there" in capsys.readouterr().out
+    assert "Training steps" in help_of("marsworld")
     with pytest.raises(SystemExit):
-        cli.main(["marss"])
-    assert "did you mean 'mars'?" in capsys.readouterr().err
+        cli.main(["marsworl"])
+    assert "did you mean 'marsworld'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

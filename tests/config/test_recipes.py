@@ -19,6 +19,7 @@ from gald.block.distribution import DISTRIBUTORS
 from gald.cli.evaluate import evaluate
 from gald.cli.submit import Where, submit
 from gald.cli.train import departures, train
+from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig
 from gald.engine import checkpoint
@@ -85,7 +86,8 @@ def test_a_recipe_is_trained_stopped_resumed_measured_and_submitted(
     check_parts(recipe, settings, out)
 
     best = last / "best.safetensors"
-    evaluate(best, tile=(32, 48), accelerator="cpu", workers=0, out=tmp_path / "numbers.json")
+    views = ViewConfig(tile=(32, 48))
+    evaluate(best, views=views, runtime=RuntimeConfig(accelerator="cpu"), workers=0, out=tmp_path / "numbers.json")
     scores = json.loads((tmp_path / "numbers.json").read_text())["scores"]
     assert all(0 <= scores[key] <= 1 for key in ("miou", "pixel_accuracy"))
 
