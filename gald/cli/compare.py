@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from gald.config import difference
 from gald.cli.options import SegmentationChoice
+from gald.config import difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

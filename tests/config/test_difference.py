@@ -17,10 +17,10 @@ def said(before: RunConfig, now: RunConfig, ignored: set[str] | None = None) -> 
 
 
 def test_settings_are_named_with_dots_and_phases_by_number() -> None:
-    other = replace(RUN, model=replace(RUN.model, ga="psp"), then=(PhaseConfig("fine", steps=3), PhaseConfig("more")))
+    other = replace(RUN, model=replace(RUN.model, ga="cgnl"), then=(PhaseConfig("fine", steps=3), PhaseConfig("more")))
     assert said(RUN, RUN) == []
     assert said(RUN, other) == [
-        f"model.ga was {RUN.model.ga}, is psp",
+        "model.ga was psp, is cgnl",
         "then.0.steps was 2, is 3",
         "then.1.name was None, is more",
     ]
