@@ -149,4 +149,4 @@ def test_a_run_says_in_what_it_is_not_its_recipe() -> None:
     assert departures("r", recipe, placed) == []  # where the data lies changes nothing
     one = replace(placed, devices=1, micro_batch=1, then=(coarse, fine))
     [said] = departures("r", recipe, one)
-    assert said.startswith("departs from the recipe r: micro_batch was 0, is 1; devices was 8, is 1; then.1.name was map")
+    assert said.startswith("departs from the recipe r: micro_batch was 0, is 1; devices was 8, is 1; then.1.name")
