@@ -20,6 +20,7 @@ BESIDE = (
     "gald/models/pretrained/README.md", "examples/*.py", "results/**/*",
 )  # fmt: skip
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)#\s]+)")  # a relative target of [text](target) or ![text](target)
+NAME = re.compile(r"<code>(gald(?:\.\w+)+)</code>")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -39,6 +40,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(in_site(target), there or ".")
 
     return LINK.sub(turned, markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let `gald.GALD` and other names of the API lead to what they name, in docstrings and pages."""
+    return NAME.sub(r'<autoref identifier="\1"><code>\1</code></autoref>', html)
 
 
 def in_site(path: str) -> str:
