@@ -20,7 +20,7 @@ BESIDE = (
     "gald/models/pretrained/README.md", "examples/*.py", "results/**/*",
 )  # fmt: skip
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)#\s]+)")  # a relative target of [text](target) or ![text](target)
-NAME = re.compile(r"<code>(gald(?:\.\w+)+)</code>")
+NAME = re.compile(r"<code>(gald(?:\.(?!json\b)\w+)+)</code>")  # not gald.json, a file
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -43,7 +43,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let `gald.GALD` and other names of the API lead to what they name, in docstrings and pages."""
+    """Let `gald.GALD` and other names of the API lead to what they name, in docstrings and pages.
+
+    A name that isn't there, or has no docstring, is a warning.
+    """
     return NAME.sub(r'<autoref identifier="\1"><code>\1</code></autoref>', html)
 
 

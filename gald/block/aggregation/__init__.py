@@ -54,3 +54,4 @@ AGGREGATORS: dict[str, str | type[nn.Module]] = {
     "cab": "gald.block.aggregation.cab:CAB",
     "cbam": "gald.block.aggregation.cbam:CBAM",
 }
+"""Every aggregation by name, and where its class lies. See `gald.block.part_class`."""

@@ -44,3 +44,4 @@ DISTRIBUTORS: dict[str, str | type[nn.Module]] = {
     "window_affinity": "gald.block.distribution.window_affinity:WindowAffinityDistribution",
     "dynamic_kernel": "gald.block.distribution.dynamic_kernel:DynamicKernelDistribution",
 }
+"""Every distribution by name, and where its class lies. See `gald.block.part_class`."""
