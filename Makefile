@@ -21,4 +21,4 @@ format:
 	$(PYTHON) -m ruff format .
 
 bench:
-	$(foreach each,$(wildcard benchmarks/*.py),$(PYTHON) $(each) &&) true
+	$(foreach script,$(wildcard benchmarks/*.py),$(PYTHON) $(script) &&) true

@@ -6,6 +6,7 @@ them too; here they are turned into links within the site, so that ``mkdocs buil
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -14,12 +15,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+LOG = logging.getLogger("mkdocs.hooks.pages")
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE",
     "gald/models/pretrained/README.md", "examples/*.py", "results/**/*",
 )  # fmt: skip
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)#\s]+)")  # a relative target of [text](target) or ![text](target)
+FILE = re.compile(r"<code>((?:gald|tests|tools|examples|benchmarks|docs|results)/[\w./-]+)</code>")
 NAME = re.compile(r"<code>(gald(?:\.(?!json\b)\w+)+)</code>")  # not gald.json, a file
 
 
@@ -45,8 +48,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let `gald.GALD` and other names of the API lead to what they name, in docstrings and pages.
 
-    A name that isn't there, or has no docstring, is a warning.
+    A name that isn't there, or has no docstring, is a warning; so is a file of the repository that isn't there.
     """
+    for path in FILE.findall(html):
+        if not (ROOT / path).exists() and "foo" not in path:  # CONTRIBUTING.md calls new files so
+            LOG.warning(f"Doc file '{page.file.src_uri}' names a file that isn't there: {path}")
     return NAME.sub(r'<autoref identifier="\1"><code>\1</code></autoref>', html)
 
 

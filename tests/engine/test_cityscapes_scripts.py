@@ -4,7 +4,7 @@ Its numbers for one tree with planted errors are recorded in golden/cityscapes_s
 them. Where ``GALD_CITYSCAPES_PYTHON`` names the Python of an environment that has the package, the script itself runs
 too, on more trees. It has an environment of its own, because the package brings a ``typing`` that hides Python's.
 
-Record again: ``GALD_CITYSCAPES_PYTHON=cs/bin/python python tests/test_cityscapes_scripts.py``
+Record again: ``GALD_CITYSCAPES_PYTHON=cs/bin/python python tests/engine/test_cityscapes_scripts.py``
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Global aggregation (GA): modules in which each position of a map learns of all the others, or, as in
 `DenseASPP`, of many and far ones.
 
-The contract, held by one test over the table (``tests/test_aggregation.py``):
+The contract, held by one test over the table (``tests/block/test_aggregation.py``):
 
 - ``Module(channels, *, options)`` maps ``(B, C, H, W)`` to the same shape and dtype, for any batch and any size from
   1x1, in training too;

@@ -1,6 +1,6 @@
 """Local distribution (LD): modules that hand the aggregated map G out where it belongs.
 
-The contract, held by one test over the tables (``tests/test_aggregation.py``):
+The contract, held by one test over the tables (``tests/block/test_aggregation.py``):
 
 - ``Module(channels, *, options)`` maps ``(B, C, H, W)`` to the same shape and dtype, for any batch and any size from
   1x1, in training too;
