@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gald.analysis.statistics import blocks
+from gald.analysis.statistics.bootstrap import blocks
 from gald.data.registry import load_segmentation
 
 COUNTS = "-counts.safetensors"

@@ -1,4 +1,4 @@
-"""Comparing two sides: numbers worked by hand, slow references, and the page read as a browser would."""
+"""Comparing two segmentations: numbers worked by hand, and the page read as a browser would."""
 
 from __future__ import annotations
 
@@ -14,156 +14,25 @@ import pytest
 import torch
 from fake.scored_cityscapes import save
 from fake.streets import picture
-from label_maps import blobs, maps, pair
+from label_maps import blobs, pair
 from PIL import Image
 
-from gald.analysis.compare import About, Side, compare, folder_side, gallery, report
+from gald.analysis.compare import Inputs, Predictions, Report, compare, folder_predictions, gallery
 from gald.analysis.compare.charts import bars, curve, whisker
-from gald.analysis.compare.gallery import chosen, right_map
-from gald.analysis.compare.result import agreement
-from gald.analysis.compare.words import interval, points, verdict
-from gald.analysis.statistics import Estimate, blocks, draws, estimate
-from gald.analysis.tally import Tally
+from gald.analysis.compare.comparison import agreement
+from gald.analysis.compare.gallery import most_changed, right_map
+from gald.analysis.compare.sentences import interval, points, verdict
+from gald.analysis.statistics.bootstrap import Estimate
 from gald.cli import main as cli
+from gald.config.difference import Difference
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.datasets.camvid import LABELS
 from gald.data.labels import Label
 from gald.data.registry import load_segmentation
-from gald.data.sampling import TransformedDataset
-from gald.data.segmentation import SegmentationDataset
-from gald.data.transforms import segmentation as transforms
 from gald.engine import checkpoint
 from gald.engine.scoring import score
 from gald.engine.tasks.segmentation import build_segmenter
-from gald.metrics import MeanIoU
-from gald.metrics.bands import BandIoU
 from gald.support.errors import UserError
-
-# ------------------------------------------------------------------------------------------------ IoU within bands
-
-
-def test_bands_by_hand():
-    metric = BandIoU(2, names=["road", "car"], bands=(1, 2))
-    metric.update(maps([0, 0, 0, 1, 1, 1, 1, 0]), maps([0, 0, 0, 0, 1, 1, 1, 1]))
-    found = metric.compute()
-    # within 1: the pixels 3 and 4; within 2: 2 to 5; interior: 0, 1, 6 and 7
-    assert (found["band_iou/1px/road"], found["band_iou/1px/car"]) == (0, 1 / 2)
-    assert (found["band_iou/2px/road"], found["band_iou/2px/car"]) == (1 / 2, 2 / 3)
-    assert (found["band_iou/interior/road"], found["band_iou/interior/car"]) == (2 / 3, 1 / 2)
-    assert found["band_iou/2px"] == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert [found[f"band_accuracy/{each}"] for each in ("1px", "2px", "interior")] == [1 / 2, 3 / 4, 3 / 4]
-
-
-def test_an_ignored_area_makes_no_boundary_but_does_not_part_its_neighbours():
-    metric = BandIoU(2, bands=(1, 3))
-    metric.update(maps([0, 0, 1, 1, 0, 0]), maps([0, 0, 255, 255, 0, 0]))
-    found = metric.compute()
-    assert math.isnan(found["band_iou/1px"])
-    assert math.isnan(found["band_accuracy/3px"])
-    assert found["band_iou/interior"] == 1
-    metric.reset()
-    metric.update(maps([0, 0, 1, 1, 1, 1]), maps([0, 0, 255, 255, 1, 1]))
-    assert int(metric.confusion()[0].sum()) == 0
-    assert metric.confusion()[1].tolist() == [[1, 0], [0, 1]]  # three columns from one to the other
-
-
-def slow_bands(prediction, truth, classes, bands):
-    """Every pixel looks at every other: bands and confusion matrices without a window."""
-    height, width = truth.shape
-    rows, columns = np.mgrid[:height, :width]
-    result = np.zeros((len(bands) + 1, classes, classes), np.int64)
-    for y in range(height):
-        for x in range(width):
-            if truth[y, x] == 255:
-                continue
-            others = (truth != truth[y, x]) & (truth != 255)
-            away = np.maximum(abs(rows - y), abs(columns - x))
-            nearest = away[others].min() if others.any() else 10**6
-            for number, width_of_band in enumerate(bands):
-                result[number, truth[y, x], prediction[y, x]] += nearest <= width_of_band
-            result[-1, truth[y, x], prediction[y, x]] += nearest > bands[-1]
-    return result
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_bands_against_every_pixel_looking_at_every_other(seed: int):
-    prediction, truth = pair(seed, 4, 19, 27, ignored=0.2, cell=9)
-    metric = BandIoU(4, bands=(1, 2, 5))
-    metric.update(prediction, truth)
-    expected = slow_bands(prediction[0].numpy(), truth[0].numpy(), 4, (1, 2, 5))
-    assert (metric.confusion().numpy() == expected).all()
-    assert expected[0].sum() < expected[1].sum() < expected[2].sum()
-    assert expected[-1].sum() > 0
-
-
-def test_bands_and_interior_are_the_whole_and_batches_add_up():
-    (first, truth), (second, other) = (pair(seed, 5, 24, 32, ignored=0.1) for seed in (1, 2))
-    metric, whole = BandIoU(5), MeanIoU(5)
-    for prediction, target in ((first, truth), (second, other)):
-        metric.update(prediction, target)
-    whole.update(torch.cat([first, second]), torch.cat([truth, other]))
-    assert torch.equal(metric.confusion()[-2:].sum(0), whole.confusion)
-    together = BandIoU(5)
-    together.update(torch.cat([first, second]), torch.cat([truth, other]))
-    assert torch.equal(together.rings, metric.rings)
-
-
-@pytest.mark.parametrize("bands", [(), (0, 1), (3, 1), (2, 2)])
-def test_bands_must_grow(bands: tuple[int, ...]):
-    with pytest.raises(UserError, match="growing whole numbers of pixels from 1"):
-        BandIoU(2, bands=bands)
-
-
-# ------------------------------------------------------------------------------------------------------- resampling
-
-
-def test_pictures_of_a_video_are_drawn_in_runs_of_neighbours():
-    names = [f"Seq05VD_f{i:05d}" for i in range(31)] + [f"0001TP_{i:06d}" for i in range(12)] + ["0006R0_f1"]
-    found = blocks(names, "camvid").tolist()
-    assert found == [0] * 11 + [1] * 10 + [2] * 10 + [3] * 12 + [4]
-    assert blocks(names[::-1], "camvid").tolist()[-11:] == [2] * 11  # neighbours by name, whatever the order
-    assert blocks(names, "folder").tolist() == list(range(44))
-
-
-def test_draws_take_blocks_whole_and_as_many_as_there_are():
-    weights = draws(torch.tensor([0, 0, 1, 2, 2, 2]), 50, seed=3)
-    assert torch.equal(weights[:, 0], weights[:, 1])
-    assert torch.equal(weights[:, 3], weights[:, 5])
-    assert (weights[:, [0, 2, 3]].sum(1) == 3).all()
-    assert len(weights.unique(dim=0)) > 5
-    assert torch.equal(weights, draws(torch.tensor([0, 0, 1, 2, 2, 2]), 50, seed=3))
-
-
-def test_intervals_against_a_loop_over_resamples():
-    generator = np.random.default_rng(5)
-    whole = generator.integers(20, 60, (9, 3))
-    whole[:8, 2] = 0  # a class in one picture only: some resamples are without it
-    counts = [torch.from_numpy(np.stack([generator.integers(0, whole + 1), whole], 1)) for _ in "ab"]
-    weights = draws(torch.arange(9), 300, seed=1)
-    mean, each = estimate(counts[0], counts[1], weights)
-    means, classes = [], []
-    for times in weights.long().tolist():
-        rows = [row for row, count in enumerate(times) for _ in range(count)]
-        ious = []
-        for side in counts:
-            part = [sum(int(side[row, 0, k]) for row in rows) for k in range(3)]
-            total = [sum(int(side[row, 1, k]) for row in rows) for k in range(3)]
-            ious.append([p / t if t else math.nan for p, t in zip(part, total, strict=True)])
-        means.append(np.nanmean(ious[1]) - np.nanmean(ious[0]))
-        classes.append(np.subtract(ious[1], ious[0]))
-    assert any(math.isnan(row[2]) for row in classes)
-    assert (mean.low, mean.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=1e-12)
-    expected = np.nanquantile(classes, [0.025, 0.975], axis=0)
-    assert [(one.low, one.high) for one in each] == [pytest.approx(tuple(pair), abs=1e-12) for pair in expected.T]
-
-
-def test_without_weights_there_is_no_interval():
-    counts = torch.tensor([[[1], [4]], [[2], [4]]])
-    mean, [each] = estimate(counts, counts * torch.tensor([[2], [1]]), None)
-    assert mean[:3] == each[:3] == (3 / 8, 6 / 8, 3 / 8)
-    assert math.isnan(mean.low)
-    assert mean.undecided
-
 
 # ---------------------------------------------------------------------------------------------- numbers of two sides
 
@@ -188,16 +57,10 @@ def camvid(tmp_path: Path) -> Path:
     return tmp_path / "camvid"
 
 
-def samples(pairs: SegmentationDataset):
-    """The samples as evaluation takes them."""
-    return TransformedDataset(pairs, transforms.evaluate()).__getitem__
-
-
 def compared(root: Path, a: Path, b: Path):
     pairs = load_segmentation("camvid", root, "val")
-    sides = [folder_side(folder, pairs, title) for folder, title in ((a, "first"), (b, "second"))]
-    sample = samples(pairs)
-    return compare(pairs, sample, *sides, "camvid"), pairs, sides, sample
+    sides = [folder_predictions(folder, pairs, title) for folder, title in ((a, "first"), (b, "second"))]
+    return compare(pairs, *sides, "camvid"), pairs, sides
 
 
 def test_two_folders_by_hand(camvid: Path, tmp_path: Path):
@@ -243,16 +106,6 @@ def test_numbers_are_those_of_gald_score(camvid: Path, tmp_path: Path):
         assert number.low < number.difference < number.high, key
 
 
-def test_no_class_is_a_miss_in_every_count():
-    tally = Tally(2)
-    tally.add(torch.tensor([[0, 2, 1, 1]]), torch.tensor([[0, 0, 1, 1]]))
-    counts = tally.counts()
-    assert counts["iou"].tolist() == [[[1, 2], [2, 2]]]
-    assert counts["pixel_accuracy"].tolist() == [[[3], [4]]]
-    assert counts["truth"].tolist() == [[[2, 2]]]
-    assert counts["band_accuracy/1px"].tolist() == [[[1], [2]]]
-
-
 def test_who_is_right_by_hand():
     target = torch.tensor([[0, 0, 0, 0, 255]])
     a, b = torch.tensor([[0, 0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 2, 0]])
@@ -263,17 +116,17 @@ def test_who_is_right_by_hand():
 def test_the_largest_changes_are_chosen_and_a_picture_without_one_is_not():
     near = torch.tensor([[0.5, 0.5], [0.5, 0.7], [math.nan, math.nan], [0.9, 0.2], [0.1, 0.9], [0.5, 0.4], [0.5, 0.7]])
     alone, near = torch.arange(7), near.double()
-    assert chosen(near, alone, 2) == ([4, 1], [3, 5])
-    assert chosen(near, alone, 9) == ([4, 1, 6], [3, 5])
+    assert most_changed(near, alone, 2) == ([4, 1], [3, 5])
+    assert most_changed(near, alone, 9) == ([4, 1, 6], [3, 5])
     # 1 and 6 are neighbours of 4, and 3 of 5: the largest change of each run
-    assert chosen(near, torch.tensor([0, 1, 2, 3, 1, 3, 1])) == ([4], [3])
+    assert most_changed(near, torch.tensor([0, 1, 2, 3, 1, 3, 1])) == ([4], [3])
 
 
 def test_a_map_of_another_size_is_named(camvid: Path):
     pairs = load_segmentation("camvid", camvid, "val")
-    flat = Side("mine", lambda index, image: torch.zeros(1, 4, dtype=torch.int64))
+    flat = Predictions("mine", lambda index, image: torch.zeros(1, 4, dtype=torch.int64))
     with pytest.raises(UserError, match="mine gives 4x1 for 0001TP_000001, whose truth is 4x2"):
-        compare(pairs, samples(pairs), flat, flat, "camvid")
+        compare(pairs, flat, flat, "camvid")
 
 
 # ------------------------------------------------------------------------------------------------------------- words
@@ -346,15 +199,13 @@ def check_page(text: str) -> Reader:
 
 
 def test_the_page_holds_everything_and_refers_to_nothing(camvid: Path, tmp_path: Path):
-    found, pairs, sides, sample = compared(
-        camvid, folder_of(tmp_path / "a", GUESS_A), folder_of(tmp_path / "b", GUESS_B)
-    )
-    gained, lost = gallery(found, sample, sides, [label.color for label in LABELS])
+    found, pairs, sides = compared(camvid, folder_of(tmp_path / "a", GUESS_A), folder_of(tmp_path / "b", GUESS_B))
+    gained, lost = gallery(found, pairs, *sides)
     assert [each.name for each in gained] == [NAMES[1]]
     assert lost == []
-    nasty = Side("<b>&\"'", sides[0].label_map, {"a < b": "<script>x</script>"}, ("note <i>",))
-    about = About(nasty, sides[1], {"data": "cam<vid"}, pairs.labels, "gald compare '<a>' b", "v", [("x<", "1", "2")])
-    page = check_page(report(found, about, gained, lost))
+    nasty = Predictions("<b>&\"'", sides[0].label_map, {"a < b": "<script>x</script>"}, ("note <i>",))
+    inputs = Inputs(nasty, sides[1], pairs, "cam<vid", "val", [Difference("x<", 1, 2)])
+    page = check_page(Report(found, inputs, gained, lost, "gald compare '<a>' b", "v").html())
     assert len(page.refers) == 5
     for words in (
         "A: <b>&\"'",
@@ -368,13 +219,14 @@ def test_the_page_holds_everything_and_refers_to_nothing(camvid: Path, tmp_path:
     ):
         assert words in page.said, words
     assert page.tags.count("svg") >= 3
-    with Image.open(BytesIO(base64.b64decode(gained[0].map.partition(",")[2]))) as drawn:
+    with Image.open(BytesIO(base64.b64decode(gained[0].drawings["who is right"].partition(",")[2]))) as drawn:
         orange = np.array(drawn.convert("RGB"))[1, 2:].tolist()
     assert orange == [[230, 159, 0]] * 2  # the two pixels where only B is right
 
 
 def test_charts_place_values_and_leave_out_what_is_not_there():
-    text = curve(["1 px", "3 px", "interior"], [0.5, 0.6, 0.9], [0.5, math.nan, 0.9], "IoU <1>")
+    numbers = [Estimate(a, b, b - a, 0.0, 0.0) for a, b in ((0.5, 0.5), (0.6, math.nan), (0.9, 0.9))]
+    text = curve(["1 px", "3 px", "interior"], numbers, "IoU <1>")
     Reader(text)
     assert "IoU &lt;1&gt;" in text
     assert text.count("<circle") == 3
@@ -382,7 +234,7 @@ def test_charts_place_values_and_leave_out_what_is_not_there():
     # 50 is the axis' lower end, 90 its upper: 222 of 280 units lie between
     assert 'cy="236.0"' in text
     assert 'cy="14.0"' in text
-    assert bars(["small"], [0.5], [math.nan], "x").count("<rect") == 1
+    assert bars(["small"], [Estimate(0.5, *[math.nan] * 4)], "x").count("<rect") == 1
     assert whisker(Estimate(*[math.nan] * 5), 1.0) == ""
     assert 'cx="88.0"' in whisker(Estimate(0.0, 0.1, 0.1, 0.05, 0.2), 0.2)
 
@@ -408,6 +260,7 @@ def test_two_folders_on_the_command_line(camvid: Path, tmp_path: Path, capsys: p
     assert code == 0, err
     assert "64.94" in said  # A's mIoU: (8 / 11 + 4 / 7) / 2
     assert "1 PNG files" in err
+    assert "val is taken, --split names another" in err
     assert "0001TP_000009.png" in err
     page = check_page(out.read_text())
     assert f"gald compare {a} {b} --data.name camvid --data.root {camvid} --split val" in page.said

@@ -23,10 +23,11 @@ from fake import camvid as fake_camvid
 from running import ENVIRONMENT, lines
 from torch import Tensor, nn
 
-from gald.analysis.statistics import draws
+from gald.analysis.statistics.bootstrap import draws
+from gald.analysis.statistics.scores import Scores, score_counts
 from gald.analysis.study import STUDIES, Study
 from gald.analysis.study.chart import chart
-from gald.analysis.study.counting import Numbers, Stopped, count, numbers, save_counts
+from gald.analysis.study.counting import Stopped, count, save_counts
 from gald.analysis.study.differences import Difference, difference, mean
 from gald.analysis.study.page import page, said, signs
 from gald.analysis.study.pairing import first_weights
@@ -421,21 +422,11 @@ def test_the_numbers_are_those_of_gald_evaluate(straight: Path, root: Path) -> N
     assert study["rows"]["mask"]["test"]["miou"]["by_seed"]["1"] == pytest.approx(there["miou"], abs=1e-6)
 
 
-def test_numbers_of_counts_by_hand() -> None:
-    # two classes, three pictures: hit and union of each class
-    counts = {"iou": torch.tensor([[[1, 0], [2, 1]], [[3, 2], [4, 4]], [[0, 0], [2, 0]]]), "truth": torch.ones(3, 1, 2)}
-    found = numbers(counts, ["a", "b"], torch.tensor([[0.0, 2.0, 1.0], [1.0, 0.0, 2.0]], dtype=torch.float64))
-    assert found.scores == pytest.approx({"miou": (4 / 8 + 2 / 5) / 2, "iou/a": 4 / 8, "iou/b": 2 / 5})
-    assert found.drawn["iou/a"].tolist() == pytest.approx([6 / 10, 1 / 6])
-    assert found.drawn["miou"].tolist() == pytest.approx([(6 / 10 + 4 / 8) / 2, (1 / 6 + 0) / 2])
-    assert numbers(counts, ["a", "b"], None).drawn == {}
-
-
-def scored(value: float, *drawn: float) -> Numbers:
+def scored(value: float, *drawn: float) -> Scores:
     keys = ("miou", "boundary_iou", "boundary_f/3px", "iou_small", "iou_medium", "iou_large", "iou/Pole")
     keys = (*keys, *(f"band_iou/{each}" for each in ("1px", "3px", "5px", "9px", "15px", "interior")))
     resampled = {key: torch.tensor(drawn, dtype=torch.float64) for key in keys} if drawn else {}
-    return Numbers({**dict.fromkeys(keys, value), "iou_large": math.nan}, resampled)
+    return Scores({**dict.fromkeys(keys, value), "iou_large": math.nan}, resampled)
 
 
 FOUND = {
@@ -484,7 +475,7 @@ def test_the_interval_is_of_the_mean_over_seeds_on_the_same_resamples() -> None:
         for seed in (0, 1):
             union = rng.integers(5, 20, (pictures, 1, 2))
             sides[row, seed] = np.concatenate([np.minimum(union, rng.integers(0, 20, (pictures, 1, 2))), union], 1)
-    found = {key: numbers({"iou": torch.tensor(each)}, ["a", "b"], weights) for key, each in sides.items()}
+    found = {key: score_counts({"iou": torch.tensor(each)}, ["a", "b"], weights) for key, each in sides.items()}
 
     def miou(counts: np.ndarray, chosen: list[int]) -> float:
         hit, union = counts[chosen].sum(0)

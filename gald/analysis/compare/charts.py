@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from html import escape
 
-from gald.analysis.statistics import Estimate
+from gald.analysis.statistics.bootstrap import Estimate
 from gald.images.svg import circle, line, polyline, rectangle, text
 
 WIDTH, HEIGHT = 460.0, 280.0  # units of the drawing; narrow, so that letters stay readable on a phone
@@ -14,8 +14,9 @@ LEFT, RIGHT, TOP, BOTTOM = 44.0, 26.0, 14.0, 44.0
 INNER = WIDTH - LEFT - RIGHT
 
 
-def curve(titles: Sequence[str], a: Sequence[float], b: Sequence[float], what: str) -> str:
+def curve(titles: Collection[str], numbers: Iterable[Estimate], what: str) -> str:
     """A line for A (discs) and for B (squares) in percent; the last title stands apart, behind a dotted line."""
+    a, b = _both(numbers)
     place, lines = _scale([*a, *b])
     step = INNER / len(titles)
     x = [LEFT + step * (i + 0.5) for i in range(len(titles))]
@@ -28,8 +29,9 @@ def curve(titles: Sequence[str], a: Sequence[float], b: Sequence[float], what: s
     return _svg(parts, what)
 
 
-def bars(titles: Sequence[str], a: Sequence[float], b: Sequence[float], what: str) -> str:
+def bars(titles: Collection[str], numbers: Iterable[Estimate], what: str) -> str:
     """Two bars for each title, A and B, with their percents above."""
+    a, b = _both(numbers)
     place, lines = _scale([0.0, *a, *b])
     step = INNER / len(titles)
     parts = [*lines, *_titles([LEFT + step * (i + 0.5) for i in range(len(titles))], titles)]
@@ -54,14 +56,19 @@ def whisker(number: Estimate, reach: float) -> str:
     parts = [line(60.0, 0.0, 60.0, 18.0, "grid")]
     if number.low == number.low:
         parts.append(line(x(number.low), 9.0, x(number.high), 9.0, f"stroke {side}"))
-    parts.append(circle(x(number.difference), 9, 4, f"fill {side}"))
+    parts.append(circle(x(number.difference), 9.0, 4.0, f"fill {side}"))
     return f'<svg class="whisker" viewBox="0 0 120 18" aria-hidden="true">{"".join(parts)}</svg>'
 
 
-def reach_of(numbers: Sequence[Estimate]) -> float:
+def reach_of(numbers: Iterable[Estimate]) -> float:
     """The axis that several whiskers share: no end lies outside."""
-    ends = [abs(value) for each in numbers for value in (each.difference, each.low, each.high) if value == value]
+    ends = [abs(value) for number in numbers for value in number[2:] if value == value]
     return max(ends, default=0.0)
+
+
+def _both(numbers: Iterable[Estimate]) -> tuple[list[float], list[float]]:
+    pairs = [(number.a, number.b) for number in numbers]
+    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def _scale(values: Sequence[float]) -> tuple[Callable[[float], float], list[str]]:
@@ -81,12 +88,12 @@ def _scale(values: Sequence[float]) -> tuple[Callable[[float], float], list[str]
     return place, lines
 
 
-def _titles(x: Sequence[float], titles: Sequence[str]) -> list[str]:
+def _titles(x: Sequence[float], titles: Iterable[str]) -> list[str]:
     return [text(left, HEIGHT - BOTTOM + 20, title, "middle") for left, title in zip(x, titles, strict=True)]
 
 
 def _mark(name: str, x: float, y: float) -> str:
-    return circle(x, y, 5, "fill a") if name == "a" else rectangle(x - 4.5, y - 4.5, 9, 9, "fill b")
+    return circle(x, y, 5.0, "fill a") if name == "a" else rectangle(x - 4.5, y - 4.5, 9.0, 9.0, "fill b")
 
 
 def _svg(parts: Sequence[str], what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from typing import NamedTuple
 
@@ -12,13 +12,15 @@ from jaxtyping import Float64, Int64, Integer, UInt8
 from PIL import Image
 from torch import Tensor
 
-from gald.analysis.compare.result import Comparison
-from gald.analysis.compare.sides import Side
+from gald.analysis.compare.comparison import Comparison
+from gald.analysis.compare.predictions import Predictions
 from gald.data.labels import IGNORE
-from gald.data.segmentation import SegmentationSample
+from gald.data.sampling import TransformedDataset
+from gald.data.segmentation import SegmentationDataset, SegmentationSample
+from gald.data.transforms.segmentation import evaluate
 from gald.images.io import Color, as_image
 
-SHOWN = 4  # pictures of either kind
+EXAMPLES = 4  # pictures of either kind
 SIDE = 480  # pixels: no shown picture is longer
 QUALITY = 75  # of the photographs, in JPEG
 # blue and orange of Okabe and Ito's palette, which people who see red and green alike tell apart too
@@ -31,19 +33,26 @@ ONLY_A, ONLY_B, BOTH, NEITHER, UNLABELLED = (
 )
 
 
-class Shown(NamedTuple):
-    """A picture of the report: its name and gain (B - A, accuracy near boundaries), and data URIs."""
+MAP_COLORS = {
+    "both right": BOTH,
+    "only A right": ONLY_A,
+    "only B right": ONLY_B,
+    "neither": NEITHER,
+    "not labelled": UNLABELLED,
+}
+
+
+class Example(NamedTuple):
+    """A picture of the report: its gain (B - A, accuracy near boundaries), and what is drawn of it, as data URIs."""
 
     name: str
     gain: float
-    photo: str
-    truth: str
-    a: str
-    b: str
-    map: str
+    drawings: dict[str, str]
 
 
-def chosen(near: Float64[Tensor, "n 2"], block: Int64[Tensor, " n"], count: int = SHOWN) -> tuple[list[int], list[int]]:
+def most_changed(
+    near: Float64[Tensor, "n 2"], block: Int64[Tensor, " n"], count: int = EXAMPLES
+) -> tuple[list[int], list[int]]:
     """Indices of the pictures that gained most and of those that lost most, the largest change first.
 
     One of each block at most, since neighbours in a video show the same. A picture without a change is neither; equals
@@ -69,24 +78,33 @@ def right_map(
     return result.masked_fill(target == IGNORE, 4)
 
 
-def shown(index: int, gain: float, sample: SegmentationSample, sides: Sequence[Side], colors: Sequence[Color]) -> Shown:
-    """Look at a picture again, and draw it."""
-    image, target = sample["image"], sample["mask"]
-    a, b = (side.label_map(index, image) for side in sides)
-    cases = right_map(a, b, target)
-    truth, drawn_a, drawn_b = (_png(each, colors) for each in (target, a, b))
-    palette = (BOTH, ONLY_A, ONLY_B, NEITHER, UNLABELLED)
-    return Shown(sample["name"], gain, _jpeg(image), truth, drawn_a, drawn_b, _png(cases, palette))
-
-
 def gallery(
-    result: Comparison, sample: Callable[[int], SegmentationSample], sides: Sequence[Side], colors: Sequence[Color]
-) -> tuple[list[Shown], list[Shown]]:
-    """The pictures that gained and lost most, drawn."""
+    result: Comparison, dataset: SegmentationDataset, a: Predictions, b: Predictions
+) -> tuple[list[Example], list[Example]]:
+    """The pictures that gained and lost most, looked at again and drawn."""
+    samples = TransformedDataset(dataset, evaluate())
     gain = (result.near[:, 1] - result.near[:, 0]).tolist()
-    gained, lost = chosen(result.near, result.block)
-    first, second = ([shown(i, gain[i], sample(i), sides, colors) for i in each] for each in (gained, lost))
-    return first, second
+    colors = [label.color for label in dataset.labels]
+
+    def example(index: int) -> Example:
+        return Example(dataset.name(index), gain[index], _drawings(index, samples[index], a, b, colors))
+
+    gained, lost = most_changed(result.near, result.block)
+    return [example(index) for index in gained], [example(index) for index in lost]
+
+
+def _drawings(
+    index: int, sample: SegmentationSample, a: Predictions, b: Predictions, colors: Sequence[Color]
+) -> dict[str, str]:
+    image, target = sample["image"], sample["mask"]
+    map_a, map_b = (predictions.label_map(index, image) for predictions in (a, b))
+    return {
+        "picture": _jpeg(image),
+        "truth": _png(target, colors),
+        "A": _png(map_a, colors),
+        "B": _png(map_b, colors),
+        "who is right": _png(right_map(map_a, map_b, target), list(MAP_COLORS.values())),
+    }
 
 
 def _small(image: Image.Image, how: Image.Resampling) -> Image.Image:

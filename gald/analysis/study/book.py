@@ -9,8 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from gald.analysis.statistics.bootstrap import blocks, draws
+from gald.analysis.statistics.scores import Scores, score_counts
 from gald.analysis.study.chart import DRAWN, chart
-from gald.analysis.study.counting import Numbers, load_counts, numbers, resamples
+from gald.analysis.study.counting import load_counts
 from gald.analysis.study.differences import difference, mean
 from gald.analysis.study.page import page
 from gald.analysis.study.plan import Place, place
@@ -33,8 +35,10 @@ class Book:
         self.name, self.study, self.out, self.seeds = name, study, out, tuple(seeds)
         self.classes = [label.name for label in next(iter(splits.values())).labels]
         data = study.rows[study.reference].data.name
-        self.weights = {split: resamples(pairs, data) for split, pairs in splits.items()}
-        self.found: dict[str, dict[tuple[str, int], Numbers]] = {split: {} for split in splits}
+        self.weights = {
+            split: draws(blocks([pairs.name(i) for i in range(len(pairs))], data)) for split, pairs in splits.items()
+        }
+        self.found: dict[str, dict[tuple[str, int], Scores]] = {split: {} for split in splits}
         self.facts: dict[tuple[str, int], dict[str, Any]] = {}
         for each in (place(out, row, seed) for row in study.rows for seed in seeds):
             if each.finished(study.splits):
@@ -43,7 +47,9 @@ class Book:
     def add(self, each: Place) -> None:
         """Take in a row that is finished."""
         for split, found in self.found.items():
-            found[each.row, each.seed] = numbers(load_counts(each.counts(split)), self.classes, self.weights[split])
+            found[each.row, each.seed] = score_counts(
+                load_counts(each.counts(split)), self.classes, self.weights[split]
+            )
         self.facts[each.row, each.seed] = _read(each.numbers(self.study.splits[0]))
 
     def left(self, todo: Sequence[Place]) -> str:
@@ -76,7 +82,7 @@ class Book:
         }
 
     def _keys(self, split: str) -> list[str]:
-        return sorted(next(iter(self.found[split].values())).scores) if self.found[split] else []
+        return sorted(next(iter(self.found[split].values())).value) if self.found[split] else []
 
     def _row(self, row: str) -> dict[str, Any]:
         seeds = [seed for name, seed in self.facts if name == row]
@@ -92,7 +98,7 @@ class Book:
 
     def _mean(self, split: str, row: str, key: str) -> dict[str, Any]:
         found = mean(self.found[split], row, key)
-        by_seed = {str(seed): self.found[split][row, seed].scores[key] for seed in found.seeds}
+        by_seed = {str(seed): self.found[split][row, seed].value[key] for seed in found.seeds}
         return {"mean": found.mean, "spread": found.spread, "by_seed": by_seed}
 
     def _difference(self, row: str, other: str) -> dict[str, Any]:

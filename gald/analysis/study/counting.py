@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from jaxtyping import Float64, Integer
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from gald.analysis.statistics import FEWEST, blocks, draws
-from gald.analysis.tally import Tally, values
+from gald.analysis.statistics.counts import Counts, PictureCounter, stacked
 from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.engine.evaluate import measure
 from gald.engine.tasks.segmentation import SegmentationTask
@@ -25,8 +22,6 @@ from gald.support.errors import UserError
 from gald.support.files import write_whole
 from gald.support.progress import track
 from gald.support.signals import leave_interrupts_to_the_parent
-
-Counts = Mapping[str, Integer[Tensor, "n p k"]]
 
 
 class Stopped(Exception):
@@ -43,7 +38,7 @@ def count(
     workers: int,
     what: str,
 ) -> dict[str, Tensor]:
-    """Look at every picture whole, at its own size; the counts of `gald.analysis.tally.Tally`.
+    """Look at every picture whole, at its own size; the counts of `gald.analysis.statistics.counts.PictureCounter`.
 
     First all predictions, then all counts, each with so many ``workers``: counting takes a CPU longer than a GPU looks.
 
@@ -62,29 +57,26 @@ def count(
     measure(task, predict, pairs, metric, fabric, workers=workers, what=what, each=keep)
     quiet = leave_interrupts_to_the_parent if workers else None
     counted: Any = DataLoader(_Counted(maps, len(pairs.labels)), None, num_workers=workers, worker_init_fn=quiet)
-    rows: dict[str, list[Tensor]] = {}
+    pictures = []
     for counts in track(counted, f"count {what}", len(maps)):
         if stop():
             raise Stopped
-        for key, value in counts.items():
-            rows.setdefault(key, []).append(value)
-    return {key: torch.cat(values) for key, values in rows.items()}
+        pictures.append(counts)
+    return stacked(pictures)
 
 
 class _Counted(Dataset[dict[str, Tensor]]):
     """The counts of one picture, of (prediction, truth) as train ids."""
 
     def __init__(self, maps: Sequence[tuple[Tensor, Tensor]], num_classes: int) -> None:
-        self.maps, self.num_classes = maps, num_classes
+        self.maps, self.counter = maps, PictureCounter(num_classes)
 
     def __len__(self) -> int:
         return len(self.maps)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        tally = Tally(self.num_classes)
         prediction, truth = self.maps[index]
-        tally.add(prediction.long(), truth.long())
-        return tally.counts()
+        return self.counter.count(prediction.long(), truth.long())
 
 
 def save_counts(path: Path, counts: Counts) -> None:
@@ -98,38 +90,3 @@ def load_counts(path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load(path.read_bytes())
     except (SafetensorError, OSError) as error:
         raise UserError(f"can't read the counts at {path}: {error}; delete its folder to run the row again") from None
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The numbers of one row and seed on one split: keys ``"miou"``, ``"iou/Pole"``, ``"boundary_iou"``, ..."""
-
-    scores: dict[str, float]
-    """In [0, 1]; NaN for what does not occur."""
-    drawn: dict[str, Float64[Tensor, " r"]]
-    """The same in each resample of the pictures; empty where there are too few pictures to resample."""
-
-
-def numbers(counts: Counts, classes: Sequence[str], weights: Float64[Tensor, "r n"] | None) -> Numbers:
-    """Numbers of the summed counts; ``weights`` are `resamples`."""
-    everything = torch.ones(1, len(next(iter(counts.values()))), dtype=torch.float64)
-    scores = {key: each.item() for key, each in _weighed(counts, classes, everything).items()}
-    return Numbers(scores, {} if weights is None else _weighed(counts, classes, weights))
-
-
-def resamples(pairs: SegmentationDataset, data: str) -> Float64[Tensor, "r n"] | None:
-    """How often each picture is in each resample, the same for every row and seed; None for too few pictures."""
-    block = blocks([pairs.name(i) for i in range(len(pairs))], data)
-    return draws(block) if int(block.max()) + 1 >= FEWEST else None
-
-
-def _weighed(counts: Counts, classes: Sequence[str], weights: Float64[Tensor, "r n"]) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    for key, each in counts.items():
-        if key == "truth":
-            continue
-        by_class = values((weights @ each.double().flatten(1)).reshape(-1, *each.shape[1:]))
-        found["miou" if key == "iou" else key] = by_class.nanmean(1)
-        if key == "iou":
-            found |= {f"iou/{name}": by_class[:, i] for i, name in enumerate(classes)}
-    return found

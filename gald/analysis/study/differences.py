@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from gald.analysis.statistics import LEVEL
-from gald.analysis.study.counting import Numbers
+from gald.analysis.statistics.bootstrap import interval
+from gald.analysis.statistics.scores import Scores
 
-Found = Mapping[tuple[str, int], Numbers]  # of each (row, seed) that is finished, on one split
+Found = Mapping[tuple[str, int], Scores]  # of each (row, seed) that is finished, on one split
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Difference:
 
 def mean(found: Found, row: str, key: str) -> Mean:
     """The number ``key`` of a row over all its finished seeds."""
-    values = {seed: each.scores[key] for (name, seed), each in sorted(found.items()) if name == row}
+    values = {seed: each.value[key] for (name, seed), each in sorted(found.items()) if name == row}
     values = {seed: value for seed, value in values.items() if not math.isnan(value)}
     return Mean(_mean(values.values()), _spread(values.values()), tuple(values))
 
@@ -64,14 +64,17 @@ def mean(found: Found, row: str, key: str) -> Mean:
 def difference(found: Found, row: str, other: str, key: str) -> Difference:
     """The number ``key`` of ``row`` minus that of ``other``, paired by seed."""
     seeds = [seed for name, seed in sorted(found) if name == row and (other, seed) in found]
-    by_seed = {seed: found[row, seed].scores[key] - found[other, seed].scores[key] for seed in seeds}
+    by_seed = {seed: found[row, seed].value[key] - found[other, seed].value[key] for seed in seeds}
     by_seed = {seed: value for seed, value in by_seed.items() if not math.isnan(value)}
-    drawn = [found[row, seed].drawn[key] - found[other, seed].drawn[key] for seed in by_seed if found[row, seed].drawn]
+    drawn = [
+        found[row, seed].resampled[key] - found[other, seed].resampled[key]
+        for seed in by_seed
+        if found[row, seed].resampled
+    ]
     if not drawn:
         return Difference(by_seed, math.nan, math.nan)
-    tail = (1 - LEVEL) / 2
-    ends = torch.nanquantile(torch.stack(drawn).mean(0), torch.tensor([tail, 1 - tail], dtype=torch.float64))
-    return Difference(by_seed, *ends.tolist())
+    low, high = interval(torch.stack(drawn).mean(0))
+    return Difference(by_seed, low.item(), high.item())
 
 
 def _mean(values: Iterable[float]) -> float:

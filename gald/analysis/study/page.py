@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gald.analysis.study.chart import comparable
-from gald.analysis.study.counting import Numbers
 from gald.analysis.study.differences import Difference, Found, difference, mean
 from gald.analysis.study.study import Study
 from gald.metrics.bands import INTERIOR
@@ -30,7 +29,7 @@ def page(
     name: str,
     study: Study,
     seeds: Sequence[int],
-    found: Mapping[str, Mapping[tuple[str, int], Numbers]],
+    found: Mapping[str, Found],
     facts: Mapping[tuple[str, int], Mapping[str, Any]],
 ) -> str:
     """The whole page; ``found`` and ``facts`` as in `gald.analysis.study.book.Book`."""

@@ -11,7 +11,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from gald.analysis.profiling.count import parameters_and_macs
-from gald.analysis.study.counting import Stopped, count, numbers, save_counts
+from gald.analysis.statistics.scores import score_counts
+from gald.analysis.study.counting import Stopped, count, save_counts
 from gald.analysis.study.plan import Place
 from gald.analysis.study.study import Study
 from gald.config.settings import SegmentationConfig
@@ -73,7 +74,7 @@ def _measure(
     about = {"row": each.row, "seed": each.seed, "step": content.step, **_cost(row, next(iter(splits.values())))}
     for split, pairs in splits.items():
         save_counts(each.counts(split), counts[split])
-        scores = numbers(counts[split], [label.name for label in pairs.labels], None).scores
+        scores = score_counts(counts[split], [label.name for label in pairs.labels], None).value
         numbers_of = {"split": split, "pictures": len(pairs), **about, "seconds_per_step": pace(), **_where(fabric)}
         write_json(each.numbers(split), {**numbers_of, "scores": scores})
 

@@ -1,4 +1,4 @@
-"""What one side gets right and wrong in each picture, as counts that add up.
+"""What is right and wrong in each picture, as counts that add up.
 
 The numbers of ``gald evaluate`` are ratios of sums over pictures, never means of ratios. So the sums are kept apart by
 picture: then any choice of pictures, such as a resample, has its numbers too.
@@ -6,8 +6,10 @@ picture: then any choice of pictures, such as a resample, has its numbers too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
-from jaxtyping import Float64, Int64, Integer
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
 from gald.metrics import BoundaryF, BoundaryIoU, LabelMetric, MeanIoU, SizeIoU
@@ -15,10 +17,12 @@ from gald.metrics.bands import BandIoU
 from gald.metrics.size import SIZES
 
 TOLERANCE = 3  # pixels, of the boundary F-score
+Counts = Mapping[str, Integer[Tensor, "n p k"]]
+"""For each number its P counts a class (one class, if it has none) in each of the N pictures."""
 
 
-class Tally:
-    """Counts of one side, picture after picture.
+class PictureCounter:
+    """The counts of one picture at a time.
 
     Pixels for which a folder of predictions has no class are given the train id ``num_classes``: they are missed, and
     are nobody's false positives.
@@ -31,27 +35,21 @@ class Tally:
         self.contours = BoundaryF(classes, tolerances=(TOLERANCE,))
         self.size, self.bands = SizeIoU(classes), BandIoU(classes)
         self.metrics: list[LabelMetric] = [self.iou, self.boundary, self.contours, self.size, self.bands]
-        self.rows: dict[str, list[Tensor]] = {}
 
-    def add(self, prediction: Integer[Tensor, "h w"], target: Integer[Tensor, "h w"]) -> None:
-        """Count a picture."""
+    def count(self, prediction: Integer[Tensor, "h w"], target: Integer[Tensor, "h w"]) -> dict[str, Tensor]:
+        """Counts (P, K) of every number."""
         for metric in self.metrics:
             metric.reset()
             metric.update(prediction[None], target[None])
-        counts = {"truth": self.iou.confusion.sum(1)[None], **self._of_matrices(), **self._of_edges_and_sizes()}
-        for key, each in counts.items():
-            # a picture has less than 2**31 pixels, and half the bytes count with 5000 pictures of 171 classes
-            self.rows.setdefault(key, []).append(each[:, : self.num_classes].int())
+        found = {"truth": self.iou.confusion.sum(1)[None], **self._of_matrices(), **self._of_edges_and_sizes()}
+        # a picture has less than 2**31 pixels, and half the bytes count with 5000 pictures of 171 classes
+        return {key: counts[:, : self.num_classes].int() for key, counts in found.items()}
 
     def _of_matrices(self) -> dict[str, Int64[Tensor, "p k"]]:
-        found = {"iou": _hit_and_union(self.iou.confusion), "pixel_accuracy": self._right(self.iou.confusion)}
+        found = {"iou": _hit_and_union(self.iou.confusion), "pixel_accuracy": _right_and_all(self.iou.confusion)}
         for title, matrix in zip(self.bands.titles, self.bands.confusion(), strict=True):
-            found |= {f"band_iou/{title}": _hit_and_union(matrix), f"band_accuracy/{title}": self._right(matrix)}
+            found |= {f"band_iou/{title}": _hit_and_union(matrix), f"band_accuracy/{title}": _right_and_all(matrix)}
         return found
-
-    def _right(self, matrix: Int64[Tensor, "k k"]) -> Int64[Tensor, "2 1"]:
-        """Pixels that are right, and all pixels."""
-        return torch.stack([matrix.diagonal().sum(), matrix.sum()])[:, None]
 
     def _of_edges_and_sizes(self) -> dict[str, Int64[Tensor, "p k"]]:
         edges, contours, size = self.boundary, self.contours, self.size
@@ -64,23 +62,20 @@ class Tally:
             **{f"iou_{name}": torch.stack([size.true_positive[i], whole[i]]) for i, name in enumerate(SIZES)},
         }
 
-    def counts(self) -> dict[str, Integer[Tensor, "n p k"]]:
-        """For each number its P counts a class (one class, if it has none) in each of the N pictures."""
-        return {key: torch.stack(rows) for key, rows in self.rows.items()}
-
 
 def _hit_and_union(matrix: Int64[Tensor, "k k"]) -> Int64[Tensor, "2 k"]:
     hit = matrix.diagonal()
     return torch.stack([hit, matrix.sum(0) + matrix.sum(1) - hit])
 
 
-def values(counts: Float64[Tensor, "r p k"]) -> Float64[Tensor, "r k"]:
-    """The numbers of summed counts: part / whole of two counts, the F-score of four; NaN for 0 / 0.
+def _right_and_all(matrix: Int64[Tensor, "k k"]) -> Int64[Tensor, "2 1"]:
+    return torch.stack([matrix.diagonal().sum(), matrix.sum()])[:, None]
 
-    The four are those of `gald.metrics.BoundaryF`: met and all contour pixels of the prediction, then the truth.
-    """
-    if counts.shape[1] == 2:
-        return counts[:, 0] / counts[:, 1]
-    precision, recall = counts[:, 0] / counts[:, 1], counts[:, 2] / counts[:, 3]
-    scores = (2 * precision * recall / (precision + recall)).nan_to_num(0.0)
-    return scores.masked_fill(counts[:, 1] + counts[:, 3] == 0, torch.nan)
+
+def stacked(pictures: Iterable[Mapping[str, Integer[Tensor, "p k"]]]) -> dict[str, Integer[Tensor, "n p k"]]:
+    """The counts of many pictures, in their order."""
+    found: dict[str, list[Tensor]] = {}
+    for picture in pictures:
+        for key, counts in picture.items():
+            found.setdefault(key, []).append(counts)
+    return {key: torch.stack(counts) for key, counts in found.items()}

@@ -1,23 +1,24 @@
-"""How far the difference of two sides hangs on the pictures that happened to be there: a paired bootstrap.
+"""How far the difference of two networks hangs on the pictures that happened to be there: a paired bootstrap.
 
 Efron, Tibshirani, "An Introduction to the Bootstrap", 1993; blocks for data in a row after Carlstein, "The use of
 subseries values for estimating the variance of a general statistic from a stationary sequence", Annals of Statistics
 1986.
 
-Both sides are looked at on the same resampled pictures, and their numbers are computed again from the summed counts.
+Both are looked at on the same resampled pictures, and their scores are computed again from the summed counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64, Integer
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from gald.analysis.tally import values
+from gald.analysis.statistics.scores import Scores
 from gald.data.registry import DATASETS
 
 RESAMPLES, SEED = 2000, 0
@@ -59,38 +60,32 @@ def _sequence(name: str) -> str:
     return name.rpartition("/")[2].partition("_")[0]
 
 
-def draws(block: Int64[Tensor, " n"], resamples: int = RESAMPLES, seed: int = SEED) -> Float64[Tensor, "r n"]:
-    """How often each picture is in each resample: as many blocks as there are, drawn with replacement."""
+def draws(block: Int64[Tensor, " n"], resamples: int = RESAMPLES, seed: int = SEED) -> Float64[Tensor, "r n"] | None:
+    """How often each picture is in each resample: as many blocks as there are, drawn with replacement.
+
+    None for fewer than `FEWEST` blocks.
+    """
     count = int(block.max()) + 1
+    if count < FEWEST:
+        return None
     times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     return torch.from_numpy(times).double()[:, block]
 
 
-def estimate(
-    a: Integer[Tensor, "n p k"], b: Integer[Tensor, "n p k"], weights: Float64[Tensor, "r n"] | None
-) -> tuple[Estimate, list[Estimate]]:
-    """The mean over the classes that occur, and each class; ``weights`` are `draws`, none gives no interval."""
-    whole = [_classes(each, each.new_ones(1, len(each)).double())[0] for each in (a, b)]
-    if weights is None:
-        drawn = [torch.full_like(each, torch.nan)[None] for each in whole]
-    else:
-        drawn = [_classes(each, weights) for each in (a, b)]
-    low, high = _interval(drawn[1] - drawn[0])
-    rows = torch.stack([whole[0], whole[1], whole[1] - whole[0], low, high], 1).tolist()
-    mean_a, mean_b = (each.nanmean().item() for each in whole)
-    bottom, top = _interval((drawn[1].nanmean(1) - drawn[0].nanmean(1))[:, None])
-    mean = Estimate(mean_a, mean_b, mean_b - mean_a, bottom.item(), top.item())
-    return mean, [Estimate(*row) for row in rows]
-
-
-def _classes(counts: Integer[Tensor, "n p k"], weights: Float64[Tensor, "r n"]) -> Float64[Tensor, "r k"]:
-    """Each class's number in each resample; float64 sums of whole numbers below 2**53 are exact."""
-    sums = weights @ counts.double().flatten(1)
-    return values(sums.reshape(len(weights), *counts.shape[1:]))
-
-
-def _interval(differences: Float64[Tensor, "r k"]) -> tuple[Float64[Tensor, " k"], Float64[Tensor, " k"]]:
+def interval(resampled: Float64[Tensor, r * k]) -> tuple[Float64[Tensor, "*k"], Float64[Tensor, "*k"]]:
     """The middle 95 % of the resamples; those without a number are left out."""
     tail = (1 - LEVEL) / 2
-    low, high = torch.nanquantile(differences, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
+    low, high = torch.nanquantile(resampled, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
     return low, high
+
+
+def estimates(a: Scores, b: Scores) -> dict[str, Estimate]:
+    """Every score of A and of B, and their difference."""
+    keys = list(a.value)
+    low = high = [math.nan] * len(keys)
+    if a.resampled:
+        differences = torch.stack([b.resampled[key] - a.resampled[key] for key in keys], 1)
+        low, high = (ends.tolist() for ends in interval(differences))
+    pairs = [(a.value[key], b.value[key]) for key in keys]
+    rows = zip(keys, pairs, low, high, strict=True)
+    return {key: Estimate(*pair, pair[1] - pair[0], *ends) for key, pair, *ends in rows}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gald.analysis.compare.result import Comparison
-from gald.analysis.statistics import FEWEST, Estimate
+from gald.analysis.compare.comparison import Comparison
+from gald.analysis.statistics.bootstrap import FEWEST, Estimate
 from gald.support.tables import percent
 
 
