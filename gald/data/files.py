@@ -144,18 +144,3 @@ def read_list(file: Path, how: str = "") -> list[str]:
     if not lines:
         raise UserError(f"{file} lists no pictures{hint}")
     return lines
-
-
-def find_listed(
-    file: Path, image: Callable[[str], Path], label: Callable[[str], Path]
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Pictures and label maps of the names in a list, one a line; a name that has neither raises."""
-    names = [line.split()[0] for line in read_list(file)]
-    images = {name: image(name) for name in names if image(name).is_file()}
-    labels = {name: label(name) for name in names if label(name).is_file()}
-    lost = next((name for name in names if name not in images and name not in labels), None)
-    if lost is not None:
-        raise UserError(
-            f"{file} names {lost}, but neither {image(lost)} nor {label(lost)} exists: was the archive unpacked whole?"
-        )
-    return images, labels

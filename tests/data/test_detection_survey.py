@@ -125,8 +125,8 @@ def test_cocos_sizes_and_crowds(tmp_path: Path) -> None:
     report = inspect("coco", root, "train")
     found = surveyed(report)
     assert (found.ignored, found.empty, found.sound, found.findings) == (1, 1, [0, 1, 2], [])
-    assert found.counts.sum(0).tolist() == [2, 1, 0]  # areas 12, 100.5, and 1200; the crowd is not counted
-    cells = {name: cell for (_, name), cell in found.class_rows().items()}
+    assert found.objects.sum(0).tolist() == [2, 1, 0]  # areas 12, 100.5, and 1200; the crowd is not counted
+    cells = {name: cell for (_, name), cell in found.cells.items()}
     assert cells["toothbrush"] == "1: 0 + 1 + 0 (1)"
     assert cells["cat"] == "never"
     assert len(report.findings["all splits"]) == 77
@@ -138,7 +138,7 @@ def test_limits_of_the_sizes(tmp_path: Path) -> None:
     areas = [1023.9, 1024, 9215.9, 9216]
     boxes = [fake_coco.annotation(i, 9, 1, [0, 0, 9, 9], None, area) for i, area in enumerate(areas)]
     root = fake_coco.write_folder(tmp_path, annotations=boxes)
-    assert surveyed(inspect("coco_folder", root, "train")).counts[0].tolist() == [1, 2, 1]
+    assert surveyed(inspect("coco_folder", root, "train")).objects[0].tolist() == [1, 2, 1]
 
 
 def test_splits_whose_classes_differ(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_19_classes_of_cityscapes(tmp_path: Path, write: Callable[[Path], Pa
 
 def test_every_name_of_the_map_is_in_the_config() -> None:
     names = [each["name"] for each in fake.labels_of("1.2")]
-    scored = {each.name: i for i, each in enumerate(gald_cityscapes.LABELS)}
+    scored = {each.id: i for i, each in enumerate(gald_cityscapes.LABELS)}
     assert {names.index(name): scored[to] for name, to in TO_CITYSCAPES.items()} == TRAIN_IDS
 
 

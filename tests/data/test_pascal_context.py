@@ -99,11 +99,17 @@ def test_what_is_missing_is_named_with_where_it_is_to_be_had(tmp_path: Path) -> 
     root = fake.write(tmp_path)
     base = root / "VOCdevkit/VOC2010"
     first(root).unlink()
-    with pytest.raises(MissingFilesError, match=r"1 of 2 pictures have no label"):
+    with pytest.raises(
+        MissingFilesError,
+        match=r"^1 of 4 files that .*/train\.txt names are missing, .*2008_000008\.mat: was the archive unpacked",
+    ):
         load_segmentation("pascal_context59", root, "train")
     (base / "JPEGImages" / f"{fake.NAMES['train'][0]}.jpg").unlink()
-    with pytest.raises(UserError, match=r"train\.txt names 2008_000008, but neither .*jpg nor .*mat exists"):
+    with pytest.raises(
+        MissingFilesError, match=r"^2 of 4 files .* are missing, the first is .*2008_000008\.jpg"
+    ) as caught:
         load_segmentation("pascal_context59", root, "train")
+    assert [files.name for files in caught.value.rest.files] == ["2008_000015"]
     (base / "ImageSets/Main/val.txt").unlink()
     with pytest.raises(
         UserError, match=r"has no ImageSets/SegmentationContext/val\.txt and no ImageSets/Main/val\.txt"

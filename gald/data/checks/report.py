@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import UInt8
@@ -14,25 +13,45 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from gald.data.checks.detection import DetectionSurvey, misspelt_classes
-from gald.data.checks.segmentation import SegmentationSurvey
+from gald.data.checks import detection, segmentation
 from gald.data.checks.survey import Finding, Survey
 from gald.data.files import MissingFilesError
-from gald.data.registry import DATASETS, DatasetInfo
-from gald.images.figure import below, framed, grid, legend
+from gald.data.registry import DATASETS, DatasetInfo, Kind
+from gald.images.figure import below, framed, grid, legend, text
 from gald.support.errors import UserError, lookup
-from gald.support.progress import track
 
-SURVEYS: dict[str, type[Survey[Any]]] = {"segmentation": SegmentationSurvey, "detection": DetectionSurvey}
-TRAINING = ("train", "val")  # the splits that training takes unless told otherwise
+
+class Look(NamedTuple):
+    """How a kind of data set is looked at, and how what is seen is laid out."""
+
+    survey: Callable[[str, Any, Sequence[str]], Survey[Any]]
+    check_classes: Callable[[Sequence[Any]], list[Finding]]
+    draw: Callable[[Any, int], Tensor]
+    title: str
+    columns: tuple[str, str]  # of the table, before those of the splits
+    in_a_row: int  # pictures of the contact sheet
+    legend: bool
+
+
+LOOKS: dict[Kind, Look] = {
+    "segmentation": Look(
+        segmentation.survey_label_maps, segmentation.check_classes, segmentation.draw_label_map,
+        "share of pixels (pictures with it)", ("value", "class"), 2, legend=True,
+    ),
+    "detection": Look(
+        detection.survey_objects, detection.check_classes, detection.draw_sample,
+        "objects: small + medium + large (pictures with it)", ("id", "class"), 3, legend=False,
+    ),
+}  # fmt: skip
 
 
 @dataclass
 class Report:
     """The surveys of the splits that open, and the findings by split (or "all splits")."""
 
-    surveys: list[Survey[Any]]
-    findings: dict[str, list[Finding]]
+    look: Look
+    surveys: list[Survey[Any]] = field(default_factory=list)
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
 
     def listed(self, harmless: bool) -> dict[str, list[Finding]]:
         """The problems by split, or the notes."""
@@ -44,105 +63,82 @@ class Report:
 
     def table(self, plain: bool) -> Table:
         """A column a split; rows for the pictures, then for every class or label value."""
-        first = self.surveys[0]
-        table = Table(*first.columns, box=None if plain else box.SIMPLE_HEAD, title=first.title)
+        table = Table(*self.look.columns, box=None if plain else box.SIMPLE_HEAD, title=self.look.title)
         for survey in self.surveys:
             table.add_column(survey.split, justify="right")
-        for name, *cells in zip(first.summary(), *(survey.summary().values() for survey in self.surveys), strict=True):
-            table.add_row("", name, *cells)
-        table.add_section()
-        columns = [survey.class_rows() for survey in self.surveys]
-        for key in dict.fromkeys(key for column in columns for key in column):
-            table.add_row(*key, *(column.get(key, "never") for column in columns))
+        for row in dict.fromkeys(row for survey in self.surveys for row in survey.cells):
+            table.add_row(*row, *(survey.cells.get(row, "never") for survey in self.surveys))
         return table
 
     def contact_sheet(self, samples: int) -> UInt8[Tensor, "3 h w"] | None:
         """Faultless pictures with what is known of them, evenly over splits and within them; None where none is."""
-        chosen = choose_evenly([survey.sound for survey in self.surveys], samples)
-        if not chosen:
+        cells = []
+        for number, survey in enumerate(self.surveys):
+            share = samples // len(self.surveys) + (number < samples % len(self.surveys))
+            places = torch.linspace(0, len(survey.sound) - 1, min(share, len(survey.sound))).round().long().tolist()
+            for index in (survey.sound[place] for place in places):
+                name = text(f"{survey.split}/{survey.data.name(index)}", 14)
+                cells.append(below([self.look.draw(survey.data, index), name], gap=4))
+        if not cells:
             return None
-        first = self.surveys[0]
-        sheet = grid([self.surveys[number].cell(index) for number, index in chosen], first.sheet_columns)
-        if isinstance(first, SegmentationSurvey):  # boxes have their names beside them
-            sheet = below([sheet, legend([(label.name, label.color) for label in first.data.labels], sheet.shape[2])])
+        sheet = grid(cells, self.look.in_a_row)
+        if self.look.legend:
+            labels = [(label.name, label.color) for label in self.surveys[0].data.labels]
+            sheet = below([sheet, legend(labels, sheet.shape[2])])
         return framed(sheet)
 
 
 def inspect(name: str, root: Path | None, split: str | None = None) -> Report:
-    """Read the splits of a data set, or one; what keeps a whole split from opening is an error if no split opens."""
+    """Read the splits of a data set, or one; what keeps a split from opening is an error only if none opens."""
     info = lookup(DATASETS, name, "data set")
+    report = Report(LOOKS[info.kind])
     splits = [split] if split else info.splits(root) or ["train"]
-    report, last = Report([], {}), UserError("")
+    last = UserError(f"{name} has no splits")
     for each in splits:
         try:
-            survey = _survey(info, root, each)
+            survey = _survey(report.look, info, root, each)
         except UserError as error:
-            report.findings[each] = [Finding("splits that cannot be opened", str(error))]
-            last = error
-            continue
-        report.surveys.append(survey)
-        if survey.findings:
-            report.findings[each] = survey.findings
+            last, findings = error, [Finding("splits that cannot be opened", str(error))]
+        else:
+            report.surveys.append(survey)
+            findings = survey.findings
+        if findings:
+            report.findings[each] = findings
     if not report.surveys:
         raise last
-    notes = [] if split else _missing_splits(splits)
-    if findings := [*_class_findings(report.surveys), *notes]:
-        report.findings["all splits"] = findings
+    common = [*_check_classes(report), *([] if split else _missing_splits(splits))]
+    if common:
+        report.findings["all splits"] = common
     return report
 
 
-def _survey(info: DatasetInfo, root: Path | None, split: str) -> Survey[Any]:
-    missing: Sequence[str] = ()
+def _survey(look: Look, info: DatasetInfo, root: Path | None, split: str) -> Survey[Any]:
     try:
-        data = info.load(root, split)
+        return look.survey(split, info.load(root, split), ())
     except MissingFilesError as error:
-        data, missing = error.rest, error.missing
-    survey = SURVEYS[info.kind](split, data, missing)
-    survey.read_all(partial(track, what=f"reading {split}", total=len(data)))
-    return survey
+        return look.survey(split, error.rest, error.missing)
 
 
-def _class_findings(surveys: Sequence[Survey[Any]]) -> list[Finding]:
-    """Splits whose classes differ; else classes that could be neither learned nor scored, or have no right to be."""
-    first = surveys[0]
-    other = next((survey for survey in surveys if survey.data.labels != first.data.labels), None)
-    if other is not None:
-        return [Finding("splits that do not fit together", _difference(first, other))]
-    findings = []
-    for train_id, label in enumerate(first.data.labels):
-        if not any(survey.occurs(train_id) for survey in surveys):
-            findings.append(Finding(first.absent_kind, first.absence(label)))
-    detections = [survey for survey in surveys if isinstance(survey, DetectionSurvey)]
-    return findings + (misspelt_classes(detections) if detections else [])
-
-
-def _difference(first: Survey[Any], other: Survey[Any]) -> str:
-    names, other_names = ([label.name for label in survey.data.labels] for survey in (first, other))
-    only = [f"{name} in {other.split} only" for name in other_names if name not in names]
-    only += [f"{name} in {first.split} only" for name in names if name not in other_names]
-    which = ", ".join(only[:4]) or "other ids or another order"
-    return f"the classes of {other.split} are not those of {first.split} ({which}): give both the same list"
+def _check_classes(report: Report) -> list[Finding]:
+    """Splits whose classes differ, or else classes that no training could use."""
+    first = report.surveys[0]
+    names = [label.name for label in first.data.labels]
+    for other in report.surveys[1:]:
+        if other.data.labels != first.data.labels:
+            other_names = [label.name for label in other.data.labels]
+            only = [f"{name} in {other.split} only" for name in other_names if name not in names]
+            only += [f"{name} in {first.split} only" for name in names if name not in other_names]
+            which = ", ".join(only[:4]) or "other ids or another order"
+            sentence = f"the classes of {other.split} are not those of {first.split} ({which}): give both the same list"
+            return [Finding("splits that do not fit together", sentence)]
+    return report.look.check_classes(report.surveys)
 
 
 def _missing_splits(splits: Sequence[str]) -> list[Finding]:
-    """Notes on the splits that a training would not find."""
+    """Notes on the splits that training takes by default and would not find."""
+    sentence = "there is no split {0!r}: make it, or name another one to train with, --data.{0}-split ({1})"
     return [
-        Finding(
-            "splits that training looks for",
-            f"there is no split {name!r}: make it, or name another one to train with, --data.{name}-split "
-            f"({', '.join(splits)})",
-            harmless=True,
-        )
-        for name in TRAINING
-        if name not in splits
+        Finding("splits that training looks for", sentence.format(split, ", ".join(splits)), harmless=True)
+        for split in ("train", "val")
+        if split not in splits
     ]
-
-
-def choose_evenly(sound: Sequence[Sequence[int]], samples: int) -> list[tuple[int, int]]:
-    """``samples`` pairs of (split, index), evenly over the splits and within the indices ``sound`` of each."""
-    chosen: list[tuple[int, int]] = []
-    for number, indices in enumerate(sound):
-        share = samples // len(sound) + (number < samples % len(sound))
-        places = torch.linspace(0, len(indices) - 1, min(share, len(indices))).round().long().tolist()
-        chosen += [(number, indices[place]) for place in places]
-    return chosen

@@ -6,13 +6,13 @@ Most "IoU 0" and "device-side assert" reports come down to label values, and tho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.checks.survey import Survey
-from gald.data.labels import Label
+from gald.data.checks.survey import Finding, Survey, absent_labels
 from gald.data.segmentation import SegmentationDataset, check_sizes
 from gald.images.figure import beside
 from gald.images.overlay import overlay
@@ -22,64 +22,67 @@ from gald.support.tables import percent
 CELL = (240, 320)  # largest height and width of a picture on the contact sheet
 
 
+@dataclass
 class SegmentationSurvey(Survey[SegmentationDataset]):
     """``pixels`` and ``seen_in`` count, for each of the 256 label values, pixels and pictures."""
 
-    title = "share of pixels (pictures with it)"
-    columns = ("value", "class")
-    sheet_columns = 2
-    missing_kind = "files without a partner"
-    absent_kind = "classes that occur in no label"
+    pixels: Tensor = field(default_factory=lambda: torch.zeros(256, dtype=torch.int64))
+    seen_in: Tensor = field(default_factory=lambda: torch.zeros(256, dtype=torch.int64))
 
-    def __init__(self, split: str, data: SegmentationDataset, missing: Sequence[str] = ()) -> None:
-        super().__init__(split, data, missing)
-        self.pixels = torch.zeros(256, dtype=torch.int64)
-        self.seen_in = torch.zeros(256, dtype=torch.int64)
 
-    def look(self, index: int) -> None:
-        """Read picture and label map; values, and sizes against each other."""
-        data, files = self.data, self.data.files[index]
-        image = self.attempt("pictures that cannot be read", lambda: data.image(index))
-        values = self.attempt("labels that cannot be read", lambda: data.values(index))
-        if image is not None:
-            self.sizes[(image.shape[-2], image.shape[-1])] += 1
-        if values is not None:
-            counts = torch.bincount(values.flatten(), minlength=256)
-            self.pixels += counts
-            self.seen_in += counts > 0
-            self.attempt("labels with a value that is no class", lambda: data.to_train_ids(values, files.label))
-        if image is not None and values is not None:
-            self.attempt("labels of another size than their picture", lambda: check_sizes(files, image, values))
+def survey_label_maps(split: str, data: SegmentationDataset, missing: Sequence[str]) -> SegmentationSurvey:
+    """Read every picture and label map; ``missing`` are the sentences about files without a partner."""
+    survey = SegmentationSurvey(split, data, [Finding("files without a partner", sentence) for sentence in missing])
+    survey.read_all(lambda index: _look(survey, data, index))
+    survey.counts = [int(survey.pixels[label.id]) for label in data.labels]
+    names = {label.id: label.name for label in data.labels} | dict.fromkeys(data.ignored, "(ignored)")
+    strays = {value: "NO CLASS" for value in survey.pixels.nonzero().flatten().tolist() if value not in names}
+    rows = {(str(value), name): _in_words(survey, value) for value, name in (names | strays).items()}
+    survey.cells = survey.first_cells() | rows
+    return survey
 
-    def share(self, value: int) -> float:
-        """Part of all label pixels that have a value, 0 to 1."""
-        return float(self.pixels[value]) / max(1, int(self.pixels.sum()))
 
-    def class_rows(self) -> dict[tuple[str, str], str]:
-        """Classes, ignored values, then values that occur and are neither."""
-        names = {label.id: label.name for label in self.data.labels} | dict.fromkeys(self.data.ignored, "(ignored)")
-        occurring = self.pixels.nonzero().flatten().tolist()
-        names |= {value: "NO CLASS" for value in occurring if value not in names}
-        return {(str(value), name): self._in_words(value) for value, name in names.items()}
+def _look(survey: SegmentationSurvey, data: SegmentationDataset, index: int) -> None:
+    files = data.files[index]
+    image: Tensor | None = None
+    values: Tensor | None = None
+    with survey.noting("pictures that cannot be read"):
+        image = data.image(index)
+        survey.sizes[(image.shape[-2], image.shape[-1])] += 1
+    with survey.noting("labels that cannot be read"):
+        values = data.values(index)
+    if values is not None:
+        counts = torch.bincount(values.flatten(), minlength=256)
+        survey.pixels += counts
+        survey.seen_in += counts > 0
+        with survey.noting("labels with a value that is no class"):
+            data.to_train_ids(values, files.label)
+    if image is not None and values is not None:
+        with survey.noting("labels of another size than their picture"):
+            check_sizes(files, image, values)
 
-    def _in_words(self, value: int) -> str:
-        pictures = int(self.seen_in[value])
-        return f"{percent(self.share(value), 2)} % ({pictures})" if pictures else "never"
 
-    def occurs(self, train_id: int) -> bool:
-        """Whether any label map holds it."""
-        return bool(self.pixels[self.data.labels[train_id].id])
+def _in_words(survey: SegmentationSurvey, value: int) -> str:
+    """A value's share of all label pixels, and the pictures that have it."""
+    pixels, pictures = int(survey.pixels[value]), int(survey.seen_in[value])
+    return f"{percent(pixels / int(survey.pixels.sum()), 2)} % ({pictures})" if pictures else "never"
 
-    def absence(self, label: Label) -> str:
-        """With a hint at 0/255 masks, the most common cause: 255 is ignored, and what should be 1 is empty."""
-        hint = "; do your masks use 255 for it? then give it the id 255"
-        masked = 255 in self.data.ignored and bool(self.pixels[255])
-        return f"class {label.id} {label.name} occurs in no label{hint if masked else ''}"
 
-    def draw(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """The picture, and beside it the same under the colours of its classes."""
-        sample = self.data[index]
-        image, mask = sample["image"].as_subclass(Tensor), sample["mask"].as_subclass(Tensor)[None]
-        factor = fitting_factor((image.shape[1], image.shape[2]), CELL)
-        image, mask = resized(image, factor), resized(mask, factor, "nearest-exact")
-        return beside([image, overlay(image, mask[0], [label.color for label in self.data.labels])])
+def check_classes(surveys: Sequence[SegmentationSurvey]) -> list[Finding]:
+    """The classes that never occur."""
+    # 0/255 masks are the most common cause: 255 is ignored, and the class that should have been 1 is empty
+    masked = 255 in surveys[0].data.ignored and any(survey.pixels[255] for survey in surveys)
+    hint = "; do your masks use 255 for it? then give it the id 255" if masked else ""
+    kind = "classes that occur in no label"
+    return [
+        Finding(kind, f"class {label.id} {label.name} occurs in no label{hint}") for label in absent_labels(surveys)
+    ]
+
+
+def draw_label_map(data: SegmentationDataset, index: int) -> UInt8[Tensor, "3 h w"]:
+    """A picture, and beside it the same under the colours of its classes, to fit a cell of the contact sheet."""
+    sample = data[index]
+    image, mask = sample["image"].as_subclass(Tensor), sample["mask"].as_subclass(Tensor)[None]
+    factor = fitting_factor((image.shape[1], image.shape[2]), CELL)
+    image, mask = resized(image, factor), resized(mask, factor, "nearest-exact")
+    return beside([image, overlay(image, mask[0], [label.color for label in data.labels])])

@@ -1,23 +1,21 @@
-"""Looking at a split before training on it: every file is read, every fault noted, nothing stops at the first."""
+"""What is found out about a split before training on it: every file is read, every fault noted, none stops the rest."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Generic, NamedTuple, TypeVar
-
-from jaxtyping import UInt8
-from torch import Tensor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from gald.data.detection import DetectionDataset
 from gald.data.labels import Label
 from gald.data.segmentation import SegmentationDataset
-from gald.images.figure import below, text
 from gald.support.errors import UserError
+from gald.support.progress import track
 
-T = TypeVar("T")
 DatasetT = TypeVar("DatasetT", SegmentationDataset, DetectionDataset)
+Cells = dict[tuple[str, str], str]
 
 
 class Finding(NamedTuple):
@@ -31,70 +29,40 @@ class Finding(NamedTuple):
     harmless: bool = False
 
 
-class Survey(ABC, Generic[DatasetT]):
-    """What a split holds: counted, and with all findings, once `read_all` has run."""
+@dataclass
+class Survey(Generic[DatasetT]):
+    """What a split holds."""
 
-    title: ClassVar[str]  # of the table with a column for each split
-    columns: ClassVar[tuple[str, str]]  # before those of the splits
-    sheet_columns: ClassVar[int]
-    missing_kind: ClassVar[str]  # what findings of missing files are called
-    absent_kind: ClassVar[str]  # what findings of classes are called that do not occur
+    split: str
+    data: DatasetT
+    findings: list[Finding]
+    sound: list[int] = field(default_factory=list)  # indices of the pictures without a problem
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (height, width) of the pictures
+    counts: list[int] = field(default_factory=list)  # pixels or pictures with each class, by train id
+    cells: Cells = field(default_factory=dict)  # the split's column of the table, by number and name of the row
 
-    def __init__(self, split: str, data: DatasetT, missing: Sequence[str] = ()) -> None:
-        self.split = split
-        self.data: DatasetT = data
-        self.sizes: Counter[tuple[int, int]] = Counter()  # (height, width) of the pictures
-        self.findings = [Finding(self.missing_kind, sentence) for sentence in missing]
-        self.sound: list[int] = []  # indices of the pictures without a problem
-
-    def read_all(self, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> None:
-        """Look at every picture."""
-        for index in progress(range(len(self.data))):
-            before = len(self.problems)
-            self.look(index)
-            if len(self.problems) == before:
+    def read_all(self, look: Callable[[int], None]) -> None:
+        """Have every picture looked at."""
+        for index in track(range(len(self.data)), f"reading {self.split}", len(self.data)):
+            before = self._problems()
+            look(index)
+            if self._problems() == before:
                 self.sound.append(index)
 
-    @property
-    def problems(self) -> list[Finding]:
-        """The findings that are not harmless."""
-        return [finding for finding in self.findings if not finding.harmless]
+    def _problems(self) -> int:
+        return sum(not finding.harmless for finding in self.findings)
 
-    def attempt(self, kind: str, work: Callable[[], T]) -> T | None:
-        """What ``work`` returns; its `UserError` becomes a finding."""
+    @contextmanager
+    def noting(self, kind: str) -> Iterator[None]:
+        """A `UserError` inside becomes a finding of this kind."""
         try:
-            return work()
+            yield
         except UserError as error:
             self.findings.append(Finding(kind, str(error)))
-            return None
 
-    @abstractmethod
-    def look(self, index: int) -> None:
-        """Read a picture and what is known of it, count, and note what is wrong."""
-
-    def summary(self) -> dict[str, str]:
-        """The rows of the table above the classes."""
-        return {"pictures": str(len(self.data)), "size": _sizes_in_words(self.sizes)}
-
-    @abstractmethod
-    def class_rows(self) -> dict[tuple[str, str], str]:
-        """The rows of the table for the classes: number and name, and what the split holds of each."""
-
-    @abstractmethod
-    def occurs(self, train_id: int) -> bool:
-        """Whether a class is in any picture."""
-
-    @abstractmethod
-    def absence(self, label: Label) -> str:
-        """The sentence on a class that is in no split."""
-
-    @abstractmethod
-    def draw(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """A picture with what is known of it, to fit a cell of the contact sheet."""
-
-    def cell(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """A picture with what is known of it, above its name."""
-        return below([self.draw(index), text(f"{self.split}/{self.data.name(index)}", 14)], gap=4)
+    def first_cells(self) -> Cells:
+        """The rows of the table that both kinds of data sets have."""
+        return {("", "pictures"): str(len(self.data)), ("", "size"): _sizes_in_words(self.sizes)}
 
 
 def _sizes_in_words(sizes: Counter[tuple[int, int]]) -> str:
@@ -104,3 +72,9 @@ def _sizes_in_words(sizes: Counter[tuple[int, int]]) -> str:
     if len(words) < 2:
         return words[0] if words else "-"
     return f"{words[0]} to {words[-1]} ({len(words)} sizes)"
+
+
+def absent_labels(surveys: Sequence[Survey[Any]]) -> list[Label]:
+    """The classes that are in no split: they could be neither learned nor scored."""
+    totals = map(sum, zip(*(survey.counts for survey in surveys), strict=True))
+    return [label for label, total in zip(surveys[0].data.labels, totals, strict=True) if not total]

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gald.data.datasets.coco_stuff_classes import LABELS
-from gald.data.files import data_folder, find_listed, find_one, pair_by_name
+from gald.data.files import SampleFiles, data_folder, find_one, read_list, require_files
 from gald.data.readers.matlab import label_map, read_mat
 from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import UserError, lookup
@@ -35,7 +35,8 @@ def coco_stuff10k(root: Path, split: str) -> SegmentationDataset:
     base = data_folder(root, "dataset", ARCHIVE)
     places = f"imageLists/{name}.txt", "images", "annotations"
     file, images, maps = (find_one(base, [place], SOURCE) for place in places)
-    found = pair_by_name(*find_listed(file, lambda name: images / f"{name}.jpg", lambda name: maps / f"{name}.mat"))
+    files = [SampleFiles(name, images / f"{name}.jpg", maps / f"{name}.mat") for name in sorted(read_list(file))]
+    found = require_files(files, lambda _: SOURCE, str(file))
     return found.require_all(SegmentationDataset(found.samples, LABELS, ignored=(0,), read=_read_mat))
 
 

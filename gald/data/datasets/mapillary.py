@@ -32,41 +32,35 @@ LAYOUTS = {
 }
 # The 25 classes of 1.2 that are Cityscapes classes, as domain generalisation counts them (Choi et al., "RobustNet",
 # CVPR 2021, arXiv 2103.15597); the rest is ignored. Others also take crosswalks and parking for road.
-TO_CITYSCAPES = {
-    "construction--flat--road": "road",
-    "marking--general": "road",
-    "object--manhole": "road",
-    "construction--flat--sidewalk": "sidewalk",
-    "construction--barrier--curb": "sidewalk",
-    "construction--structure--building": "building",
-    "construction--barrier--wall": "wall",
-    "construction--barrier--fence": "fence",
-    "object--support--pole": "pole",
-    "object--support--utility-pole": "pole",
-    "object--traffic-light": "traffic light",
-    "object--traffic-sign--front": "traffic sign",
-    "nature--vegetation": "vegetation",
-    "nature--terrain": "terrain",
-    "nature--sky": "sky",
-    "human--person": "person",
-    "human--rider--bicyclist": "rider",
-    "human--rider--motorcyclist": "rider",
-    "human--rider--other-rider": "rider",
-    "object--vehicle--car": "car",
-    "object--vehicle--truck": "truck",
-    "object--vehicle--bus": "bus",
-    "object--vehicle--on-rails": "train",
-    "object--vehicle--motorcycle": "motorcycle",
-    "object--vehicle--bicycle": "bicycle",
+CITYSCAPES = {
+    "road": "construction--flat--road marking--general object--manhole",
+    "sidewalk": "construction--flat--sidewalk construction--barrier--curb",
+    "building": "construction--structure--building",
+    "wall": "construction--barrier--wall",
+    "fence": "construction--barrier--fence",
+    "pole": "object--support--pole object--support--utility-pole",
+    "traffic light": "object--traffic-light",
+    "traffic sign": "object--traffic-sign--front",
+    "vegetation": "nature--vegetation",
+    "terrain": "nature--terrain",
+    "sky": "nature--sky",
+    "person": "human--person",
+    "rider": "human--rider--bicyclist human--rider--motorcyclist human--rider--other-rider",
+    "car": "object--vehicle--car",
+    "truck": "object--vehicle--truck",
+    "bus": "object--vehicle--bus",
+    "train": "object--vehicle--on-rails",
+    "motorcycle": "object--vehicle--motorcycle",
+    "bicycle": "object--vehicle--bicycle",
 }
+TO_CITYSCAPES = {name: label.id for label in cityscapes.LABELS for name in CITYSCAPES[label.name].split()}
 
 
 class Entry(NamedTuple):
-    """A label of the config; its id is its place there."""
+    """A label of the config, whose id is its place there; ``name`` is the long one, with its groups."""
 
     name: str
-    readable: str
-    color: Color
+    label: Label
     scored: bool
 
 
@@ -83,17 +77,16 @@ def mapillary_v2(root: Path, split: str) -> SegmentationDataset:
 def mapillary19(root: Path, split: str) -> SegmentationDataset:
     """Version 1.2 in Cityscapes' 19 classes and label ids, to train on before or beside Cityscapes."""
     entries, folder = _open(root, split, "1.2")
-    ids = {label.name: label.id for label in cityscapes.LABELS}
     table = torch.arange(256, dtype=torch.uint8)  # what the config does not list stays, and is refused as no class
-    table[: len(entries)] = torch.tensor([ids.get(TO_CITYSCAPES.get(entry.name, ""), 0) for entry in entries])
+    table[: len(entries)] = torch.tensor([TO_CITYSCAPES.get(entry.name, 0) for entry in entries])
     return _dataset(root, split, folder, cityscapes.LABELS, (0,), table)
 
 
 def _all_classes(root: Path, split: str, version: str) -> SegmentationDataset:
     entries, folder = _open(root, split, version)
-    labels = tuple(Label(entry.readable, entry.color, i) for i, entry in enumerate(entries) if entry.scored)
+    labels = tuple(entry.label for entry in entries if entry.scored)
     # the last comes first: "Unlabeled", which stands for everything that is ignored when ids are written
-    ignored = tuple(i for i, entry in reversed([*enumerate(entries)]) if not entry.scored)
+    ignored = tuple(entry.label.id for entry in reversed(entries) if not entry.scored)
     return _dataset(root, split, folder, labels, ignored, torch.arange(256, dtype=torch.uint8))
 
 
@@ -130,8 +123,8 @@ def _open(root: Path, split: str, version: str) -> tuple[list[Entry], str]:
 def _entries(config: Path) -> list[Entry]:
     try:
         return [
-            Entry(entry["name"], entry["readable"], _color(*entry["color"]), bool(entry["evaluate"]))
-            for entry in json.loads(config.read_text())["labels"]
+            Entry(entry["name"], Label(entry["readable"], _color(*entry["color"]), number), bool(entry["evaluate"]))
+            for number, entry in enumerate(json.loads(config.read_text())["labels"])
         ]
     except (ValueError, KeyError, TypeError) as error:
         what = f"{type(error).__name__}: {error}"

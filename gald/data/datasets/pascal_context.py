@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gald.data.files import data_folder, find_listed, find_one, pair_by_name, split_parts
+from gald.data.files import SampleFiles, data_folder, find_one, read_list, require_files, split_parts
 from gald.data.labels import Label, label_table
 from gald.data.readers.matlab import label_map, read_mat
 from gald.data.segmentation import SegmentationDataset
@@ -62,17 +62,13 @@ def _open(root: Path, split: str, labels: tuple[Label, ...], ignored: tuple[int,
     """
     parts = split_parts(split, SPLITS)
     base = data_folder(root, *FOLDERS)
-    pictures = find_one(base, ["JPEGImages"], VOC)
+    images = find_one(base, ["JPEGImages"], VOC)
     maps = find_one(base, [MAT, PNG], f"get trainval.tar.gz from {PAGE} and unpack it here")
     ending, read = (".mat", _read_mat) if maps.name == MAT else (".png", read_label)
-    images: dict[str, Path] = {}
-    masks: dict[str, Path] = {}
-    for part in parts:
-        file = find_one(base, [place.format(part) for place in LISTS], VOC)
-        listed = find_listed(file, lambda name: pictures / f"{name}.jpg", lambda name: maps / f"{name}{ending}")
-        images |= listed[0]
-        masks |= listed[1]
-    found = pair_by_name(images, masks)
+    lists = [find_one(base, [place.format(part) for place in LISTS], VOC) for part in parts]
+    names = sorted({line.split()[0] for file in lists for line in read_list(file)})
+    files = [SampleFiles(name, images / f"{name}.jpg", maps / f"{name}{ending}") for name in names]
+    found = require_files(files, lambda _: "was the archive unpacked whole?", " and ".join(map(str, lists)))
     return found.require_all(SegmentationDataset(found.samples, labels, ignored, read))
 
 

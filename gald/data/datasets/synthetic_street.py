@@ -5,39 +5,23 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gald.data.labels import Label
+from gald.data.labels import Label, label_table
 from gald.images.io import Color
 
-BASE: dict[str, Color] = {  # in the order in which a growing class count adds them
-    "road": (128, 64, 128),
-    "pole": (220, 220, 120),
-    "sky": (70, 130, 180),
-    "water": (20, 70, 200),
-    "building": (110, 60, 60),
-    "sign": (250, 170, 30),
-    "car": (0, 0, 142),
-    "person": (220, 20, 60),
-    "wall": (200, 150, 150),
-    "vegetation": (60, 160, 60),
-    "pavement": (244, 35, 232),
+BASE = {  # in the order in which a growing class count adds them
+    label.name: label.color
+    for label in label_table(
+        """road 128 64 128, pole 220 220 120, sky 70 130 180, water 20 70 200, building 110 60 60, sign 250 170 30,
+        car 0 0 142, person 220 20 60, wall 200 150 150, vegetation 60 160 60, pavement 244 35 232"""
+    )
 }
-INSTEAD = {  # region that takes the place of one that is not among the classes asked for
-    "sky": "road",
-    "water": "road",
-    "building": "road",
+# the region that takes the place of one that is not among the classes asked for
+INSTEAD = dict.fromkeys(("sky", "water", "building", "pavement"), "road") | {
     "wall": "building",
     "vegetation": "building",
-    "pavement": "road",
 }
-TEXTURE = {
-    "road": 6,
-    "water": 6,
-    "building": 14,
-    "wall": 14,
-    "vegetation": 30,
-    "sky": 3,
-    "pavement": 10,
-}  # noise, 0-255
+# strength of a region's noise, 0 to 255
+TEXTURE = {"road": 6, "water": 6, "building": 14, "wall": 14, "vegetation": 30, "sky": 3, "pavement": 10}
 
 Point = tuple[float | int, float | int]  # (x, y) in pixels
 

@@ -19,7 +19,7 @@ from gald.data.detection import DetectionSample
 from gald.images.size import short_side_size
 
 Transform = Callable[[DetectionSample], DetectionSample]
-ROWS = ("boxes", "classes", "ignored", "areas", "masks")  # what has an entry for each object
+PER_OBJECT = ("boxes", "classes", "ignored", "areas", "masks")  # what has an entry for each object
 
 
 class ShortSide:
@@ -58,7 +58,7 @@ def _resized(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.bool()
 
 
-class Typed:
+class OnTvTensors:
     """Run a torchvision step on a sample: it must know which tensors are a picture, boxes and masks."""
 
     def __init__(self, step: Callable[[Any], Any]) -> None:
@@ -75,11 +75,11 @@ class Typed:
         return cast(DetectionSample, v2.ToPureTensor()(self.step(wrapped)))
 
 
-def whole(sample: DetectionSample) -> DetectionSample:
+def drop_tiny(sample: DetectionSample) -> DetectionSample:
     """Drop the objects that became smaller than a pixel either way: nothing of them is left to see."""
     sides = sample["boxes"][:, 2:] - sample["boxes"][:, :2]
     kept = (sides >= 1).all(1)
-    return cast(DetectionSample, {key: value[kept] if key in ROWS else value for key, value in sample.items()})  # type: ignore[index]
+    return cast(DetectionSample, {key: value[kept] if key in PER_OBJECT else value for key, value in sample.items()})  # type: ignore[index]
 
 
 def train(
@@ -92,7 +92,7 @@ def train(
     """
     jitters = [v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter)] if jitter > 0 else []
     steps: Transform = v2.Compose(
-        [ShortSide(short, longest), whole, Typed(v2.Compose([v2.RandomHorizontalFlip(flip), *jitters]))]
+        [ShortSide(short, longest), drop_tiny, OnTvTensors(v2.Compose([v2.RandomHorizontalFlip(flip), *jitters]))]
     )
     return steps
 
@@ -100,9 +100,4 @@ def train(
 def evaluate(short: int | None = None, longest: int | None = None) -> Transform:
     """The picture as it is, or resized to a short side; no object is dropped, however small."""
     assert short is not None or longest is None, "without a short side nothing is resized"
-    return as_it_is if short is None else ShortSide((short,), longest)
-
-
-def as_it_is(sample: DetectionSample) -> DetectionSample:
-    """No change."""
-    return sample
+    return v2.Identity() if short is None else ShortSide((short,), longest)
