@@ -24,7 +24,7 @@ from gald.cli import main as cli
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig, from_json, to_json
 from gald.data.registry import dataset_names
-from gald.engine.tasks.segmentation import build_segmenter
+from gald.models.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gald"
@@ -122,7 +122,7 @@ def test_a_recipe_builds_its_network_and_says_what_it_is(name: str):
     if not isinstance(settings, SegmentationConfig):
         return
     small = replace(settings.model, backbone="test_resnet", pretrained=False, weights=None)
-    network = build_segmenter(small, num_classes=5).train()
+    network = Segmenter.from_config(small, num_classes=5).train()
     outputs = network(torch.randint(256, (2, 3, 33, 49), dtype=torch.uint8))
     assert {each.shape for each in outputs.values()} == {(2, 5, 33, 49)}
     assert ("aux" in outputs) == settings.model.aux

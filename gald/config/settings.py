@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import types
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -70,6 +71,11 @@ class NetworkConfig(Settings):
             raise SettingError("model.weights", "is given beside pretrained; give one of them, not both")
         self.require_at_least(1, "reduce")
 
+    @property
+    def backbone_weights(self) -> bool | Path:
+        """What the backbone starts from: a file, True for timm's weights, False for random ones."""
+        return self.weights or self.pretrained
+
     def bare(self: BodyT) -> BodyT:
         """The same network without initial weights, for one whose weights all come from a checkpoint."""
         return replace(self, pretrained=False, weights=None)
@@ -124,14 +130,19 @@ class DetectorConfig(NetworkConfig):
     """Start from this file of torchvision's detector on the same ResNet (.pth, .safetensors): everything but the block,
     and what predicts another number of classes."""
 
+    @property
+    def backbone_weights(self) -> bool | Path:
+        return self.weights or (self.pretrained and self.torchvision is None)  # which has the backbone's, too
+
     def bare(self) -> DetectorConfig:
         return replace(super().bare(), torchvision=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_at_least(1, "fpn_channels", "head_channels", "proposals", "samples", "longest")
+        for name in ("fpn_channels", "head_channels", "proposals", "samples", "longest"):
+            self.require(name, _is_count(getattr(self, name)), "it must be at least 1")
         for name, values in (("strides", self.strides), ("anchors", self.anchors or (1,)), ("short", self.short)):
-            self.require(name, len(values) > 0 and min(values) >= 1, "it must be numbers above 0")
+            self.require(name, len(values) > 0 and all(map(_is_count, values)), "it must be numbers above 0")
 
 
 @dataclass(frozen=True)
@@ -322,6 +333,10 @@ class DetectionConfig(RunConfig):
 
 
 RUNS: dict[str, type[RunConfig]] = {each.task: each for each in (SegmentationConfig, DetectionConfig)}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
 
 
 def to_json(settings: RunConfig) -> str:

@@ -7,7 +7,9 @@ BMVC 2019, arXiv:1909.07229. Equation (3): ``F_o = concat(F_GALD, F)``.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from gald.block.gald import GALD
 from gald.block.layers import conv_norm, resize
+from gald.config.settings import SegmenterConfig
 from gald.models.backbone import (
     divisor,
     feature_channels,
@@ -56,7 +59,7 @@ class Segmenter(nn.Module):
     def __init__(
         self,
         backbone: str = "resnet50",
-        num_classes: int = 19,
+        num_classes: int | None = None,
         *,
         ga: str | nn.Module = "psp",
         ld: str | nn.Module = "mask",
@@ -70,7 +73,7 @@ class Segmenter(nn.Module):
         pretrained: bool | str | Path = False,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
+        if num_classes is None or num_classes < 1:
             raise UserError(f"num_classes is {num_classes}; a segmenter needs at least 1 class")
         self.backbone = timm_backbone(
             backbone, output_stride=output_stride, in_channels=in_channels, pretrained=pretrained
@@ -93,6 +96,13 @@ class Segmenter(nn.Module):
         self.aux = (
             _auxiliary_head(widths[-2] if len(widths) > 1 else widths[-1], channels, num_classes) if aux else None
         )
+
+    @classmethod
+    def from_config(cls, config: SegmenterConfig, num_classes: int) -> Segmenter:
+        """Build the network of a run's settings, with the initial weights that they ask for."""
+        settings: dict[str, Any] = {**asdict(config), "pretrained": config.backbone_weights}
+        del settings["weights"]
+        return cls(num_classes=num_classes, **settings)
 
     def forward(self, images: Shaped[Tensor, "b c h w"]) -> dict[str, Tensor]:
         if images.ndim != 4:

@@ -31,7 +31,7 @@ from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.scoring import score
-from gald.engine.tasks.segmentation import build_segmenter
+from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 
 # ---------------------------------------------------------------------------------------------- numbers of two sides
@@ -277,7 +277,7 @@ def run_of(path: Path, classes: tuple[Label, ...] = LABELS, seed: int = 0, **dat
     torch.manual_seed(seed)
     small = SegmenterConfig(backbone="test_resnet", channels=16, output_stride=16)
     settings = SegmentationConfig(model=small, data=SegmentationDataConfig(name="camvid", **data), seed=seed)
-    network = build_segmenter(settings.model, len(classes))
+    network = Segmenter.from_config(settings.model, len(classes))
     checkpoint.save(path, checkpoint.Checkpoint(settings, classes, 7, 0.5, network.state_dict()))
     return path
 

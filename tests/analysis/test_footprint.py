@@ -19,8 +19,8 @@ from gald.cli.main import main
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.labels import Label
 from gald.engine import checkpoint
-from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.heatmap import paint_levels
+from gald.models.segmenter import Segmenter
 
 PLACE = (2, 3)
 
@@ -207,7 +207,7 @@ def test_the_block_of_a_checkpoint(picture: Path, tmp_path: Path, capsys: pytest
         data=SegmentationDataConfig(crop=(32, 48)),
     )
     labels = tuple(Label(name, (0, 0, 0), i) for i, name in enumerate("ab"))
-    network = awake(build_segmenter(config.model, 2))
+    network = awake(Segmenter.from_config(config.model, 2))
     path = tmp_path / "best.safetensors"
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
     scene = trained_scene(image(33, 50), (32, 49), path)

@@ -46,7 +46,8 @@ from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.tasks import load_model
-from gald.engine.tasks.segmentation import SegmentationTask, build_segmenter
+from gald.engine.tasks.segmentation import SegmentationTask
+from gald.models.segmenter import Segmenter
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
 
@@ -290,7 +291,7 @@ def test_a_study_says_what_it_is_and_builds_its_networks(name: str) -> None:
     assert len(set(models)) == len(models), "two rows are the same network"
     for row in study.rows.values():
         assert from_json(to_json(row)) == row
-        network = build_segmenter(replace(row.model, backbone="test_resnet", channels=16), num_classes=5).train()
+        network = Segmenter.from_config(replace(row.model, backbone="test_resnet", channels=16), num_classes=5).train()
         assert network(torch.randint(256, (2, 3, 32, 48), dtype=torch.uint8))["out"].shape == (2, 5, 32, 48)
     for row, other in study.pairs:
         assert row != other
@@ -302,7 +303,7 @@ def test_a_study_says_what_it_is_and_builds_its_networks(name: str) -> None:
 
 
 def builds(*models: SegmenterConfig) -> list[Any]:
-    return [lambda each=each: build_segmenter(each, 5) for each in models]
+    return [lambda each=each: Segmenter.from_config(each, 5) for each in models]
 
 
 SMALL = SegmenterConfig(backbone="test_resnet", channels=16, output_stride=16)
@@ -327,14 +328,14 @@ def test_rows_begin_equal_in_every_layer_that_they_share() -> None:
     assert [name for name in inside if not torch.equal(psp[name], psp_ld[name])] == []
     # what seeding alone gives: the layers behind an aggregation begin elsewhere
     torch.manual_seed(3)
-    alone = build_segmenter(MODELS[1], 5).state_dict()
+    alone = Segmenter.from_config(MODELS[1], 5).state_dict()
     assert not torch.equal(alone["classify.weight"], psp["classify.weight"])
 
 
 def test_the_first_weights_hang_on_the_seed_and_fit_their_network() -> None:
     here, again, other = (list(first_weights(builds(*MODELS), seed)) for seed in (0, 0, 1))
     for model, one, same, differs in zip(MODELS, here, again, other, strict=True):
-        build_segmenter(model, 5).load_state_dict(one)
+        Segmenter.from_config(model, 5).load_state_dict(one)
         assert all(torch.equal(one[name], same[name]) for name in one)
         assert not torch.equal(one["classify.weight"], differs["classify.weight"])
 

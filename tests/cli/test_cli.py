@@ -19,7 +19,7 @@ from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig, to_json
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
-from gald.engine.tasks.segmentation import build_segmenter
+from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError, sentence
 
 
@@ -133,7 +133,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         data=SegmentationDataConfig(name="camvid", root=root, crop=(32, 48), workers=0),
     )
     labels = load_segmentation("camvid", root, "val").labels
-    network = build_segmenter(config.model, len(labels))
+    network = Segmenter.from_config(config.model, len(labels))
     path = folder / "run" / "best.safetensors"
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))
     for kind in ("images", "labels"):

@@ -15,8 +15,8 @@ from gald.config.settings import SegmentationConfig, SegmentationDataConfig, Seg
 from gald.data.datasets.synthetic import synthetic
 from gald.data.labels import Label
 from gald.engine import checkpoint
-from gald.engine.tasks.segmentation import build_segmenter
 from gald.models.official import gald_r50
+from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 from gald.support.files import write_whole
 
@@ -30,7 +30,7 @@ LABELS = (Label("road", (128, 64, 128), 7), Label("pole", (153, 153, 153), 17))
 @pytest.fixture
 def content() -> checkpoint.Checkpoint:
     torch.manual_seed(0)
-    network = build_segmenter(CONFIG.model, 2)
+    network = Segmenter.from_config(CONFIG.model, 2)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     return checkpoint.Checkpoint(CONFIG, LABELS, 17, 0.25, network.state_dict(), optimizer.state_dict())
 

@@ -34,8 +34,8 @@ from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.submission import SUBMISSIONS
 from gald.engine.submission.server import Map
-from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.io import write_label
+from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 
 # the benchmarks' own lists, typed from their pages: label ids; COCO's 11 numbers that nothing has
@@ -60,7 +60,7 @@ def write_checkpoint(path: Path, data: str, root: Path, seed: int = 0) -> Path:
         data=SegmentationDataConfig(name=data),
     )
     labels = load_segmentation(data, root, "train").labels
-    network = build_segmenter(config.model, len(labels))
+    network = Segmenter.from_config(config.model, len(labels))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     checkpoint.save(path, checkpoint.Checkpoint(config, labels, 1, 0.5, network.state_dict()))

@@ -39,9 +39,10 @@ from gald.engine import checkpoint
 from gald.engine import train as training
 from gald.engine.run_folder import Log
 from gald.engine.tasks import load_model
-from gald.engine.tasks.segmentation import build_segmenter, class_weights
+from gald.engine.tasks.segmentation import class_weights
 from gald.engine.train import fit, learning_rate
 from gald.images.io import read_label
+from gald.models.segmenter import Segmenter
 from gald.support.distributed import launched
 from gald.support.errors import UserError
 
@@ -196,7 +197,7 @@ def test_a_mistake_that_one_process_meets_is_said_once_and_ends_all(tmp_path: Pa
 
 def test_synchronised_batch_norm_keeps_the_activations_inside_timms_norms() -> None:
     """torch's own conversion drops them, with equal keys, so that nobody would notice."""
-    network = build_segmenter(replace(CONFIG.model, backbone="test_efficientnet"), 5).eval()
+    network = Segmenter.from_config(replace(CONFIG.model, backbone="test_efficientnet"), 5).eval()
     images = torch.rand(1, 3, 64, 64)
     before = network(images)["out"]
     torch.testing.assert_close(training.convert_sync_batchnorm(network)(images)["out"], before)

@@ -20,10 +20,10 @@ import gald
 from gald.config.recipes import RECIPES
 from gald.data.datasets.camvid import LABELS, camvid
 from gald.engine import checkpoint
-from gald.engine.tasks.segmentation import build_segmenter
 from gald.images.io import write_image
 from gald.metrics import MeanIoU
 from gald.models.pretrained import STREETS, scale_for
+from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +137,7 @@ def test_it_knows_real_streets(network: nn.Module):
 
 def trained() -> checkpoint.Checkpoint:
     settings = RECIPES["synthetic"]()
-    weights = build_segmenter(settings.model, 3).state_dict()
+    weights = Segmenter.from_config(settings.model, 3).state_dict()
     return checkpoint.Checkpoint(settings, LABELS[:3], 7, 0.5, weights, optimizer={"state": {}})
 
 

@@ -24,7 +24,8 @@ import gald
 from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
-from gald.models.detection import Sealed, faster_rcnn, load_torchvision, mask_rcnn
+from gald.config.settings import DetectorConfig
+from gald.models.detection import UncastTargets, faster_rcnn, from_config, load_torchvision, mask_rcnn
 from gald.models.detection.detectors import FasterDetector
 from gald.models.plug import Plug
 from gald.support.errors import UserError
@@ -517,31 +518,53 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
         ),
         ({"backbone": "resnet51"}, "unknown backbone"),
         ({"strides": (4, 16, 32)}, "each must be twice the one before"),
-        ({"strides": ()}, "each must be twice the one before"),
+        ({"strides": ()}, r"^strides is \(\); it must be numbers above 0"),
         ({"strides": (8, 16, 32, 64)}, "the last 8, 16 or 32"),
         ({"strides": (1, 2, 4, 8)}, "needs a map of stride 1, and"),
         ({"norm": "group"}, "'frozen' or 'batch'"),
         ({"ga": "spp"}, "unknown global aggregation"),
         ({"order": "ga-ga"}, "unknown order"),
         ({"anchors": (32, 64)}, "5 sides"),
-        ({"anchors": (0, 64, 128, 256, 512)}, "5 sides"),
-        ({"short": 0}, "short is 0"),
-        ({"short": ()}, "short is"),
-        ({"longest": -1}, "longest -1"),
-        ({"proposals": 0}, "proposals of 1 or more"),
-        ({"samples": 0}, "samples of 1 or more"),
+        ({"anchors": (0, 64, 128, 256, 512)}, r"^anchors is \(0, 64, 128, 256, 512\); it must be numbers above 0"),
+        ({"short": 0}, r"^short is \(0,\); it must be numbers above 0"),
+        ({"short": ()}, r"^short is \(\)"),
+        ({"longest": -1}, "^longest is -1; it must be at least 1"),
+        ({"proposals": 0}, "^proposals is 0; it must be at least 1"),
+        ({"proposals": "many"}, "^proposals is many; it must be at least 1"),
+        ({"samples": 0}, "^samples is 0; it must be at least 1"),
         ({"detections": 0}, "detections of 1 or more"),
-        ({"head_channels": 0}, "head_channels of 1 or more"),
-        ({"fpn_channels": 0}, "fpn_channels of 1 or more"),
+        ({"head_channels": 0}, "^head_channels is 0; it must be at least 1"),
+        ({"fpn_channels": 0}, "^fpn_channels is 0; it must be at least 1"),
+        ({"fpn_chanels": 8}, "unknown argument of a detector 'fpn_chanels'; did you mean 'fpn_channels'"),
+        ({"masks": True}, "unknown argument of a detector 'masks'"),
         ({"least_score": 1.5}, "least_score"),
     ],
 )
+@pytest.mark.usefixtures("untyped")  # whose errors would come before ours
 def test_arguments_that_cannot_be(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         small(**options)
     if "backbone" not in options:
         with pytest.raises(UserError, match="classes of 1 or more"):
             gald.mask_rcnn("test_resnet", 0)
+
+
+@pytest.mark.parametrize("build", KINDS.values(), ids=KINDS)
+def test_the_number_of_classes_has_no_default(build: Callable[..., FasterDetector]) -> None:
+    with pytest.raises(UserError, match="num_classes is missing: how many classes there are"):
+        build("test_resnet")
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_from_the_settings_of_a_run_comes_what_the_same_arguments_make(masks: bool) -> None:
+    about: dict[str, Any] = {"ga": "nonlocal", "norm": "batch", "strides": (8, 16), "fpn_norm": True, "samples": 8}
+    torch.manual_seed(0)
+    settings = from_config(DetectorConfig("test_resnet", masks=masks, fpn_channels=8, head_channels=8, **about), 3)
+    torch.manual_seed(0)
+    arguments = (mask_rcnn if masks else faster_rcnn)("test_resnet", 3, fpn_channels=8, head_channels=8, **about)
+    assert str(settings) == str(arguments)
+    assert all(map(torch.equal, settings.state_dict().values(), arguments.state_dict().values()))
+    assert settings.roi_heads.fg_bg_sampler.batch_size_per_image == 8
 
 
 def changed(**parts: Tensor) -> list[dict[str, Tensor]]:
@@ -620,10 +643,10 @@ def test_pictures_of_any_float() -> None:
     assert all(torch.equal(one["boxes"], other["boxes"]) for one, other in zip(expected, found, strict=True))
 
 
-def test_sealed_targets_are_the_targets() -> None:
+def test_uncast_targets_are_the_targets() -> None:
     net = small()
     torch.manual_seed(0)
-    assert net(pictures(), Sealed(targets(pictures()))) == losses(net)
+    assert net(pictures(), UncastTargets(targets(pictures()))) == losses(net)
 
 
 def test_a_batch_is_a_list_of_pictures() -> None:

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from gald.config.settings import SegmenterConfig
 from gald.models.backbone import divisor, feature_maps, timm_backbone
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
@@ -114,6 +115,18 @@ def test_the_sentences() -> None:
         small("test_vit", skip=True)
     with pytest.raises(UserError, match="num_classes is 0"):
         Segmenter("test_resnet", 0)
+    with pytest.raises(UserError, match="num_classes is None; a segmenter needs at least 1 class"):
+        Segmenter("test_resnet")
+
+
+def test_from_the_settings_of_a_run_comes_what_the_same_arguments_make() -> None:
+    torch.manual_seed(0)
+    config = SegmenterConfig("test_resnet", ga="gap", order="ld-ga", channels=8, output_stride=16, skip=True, aux=False)
+    settings = Segmenter.from_config(config, 3)
+    torch.manual_seed(0)
+    arguments = Segmenter("test_resnet", 3, ga="gap", order="ld-ga", channels=8, output_stride=16, skip=True, aux=False)
+    assert str(settings) == str(arguments)
+    assert all(map(torch.equal, settings.state_dict().values(), arguments.state_dict().values()))
 
 
 def test_backbone_weights_from_a_file(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from gald.analysis.study.row import do
 from gald.analysis.study.study import Study
 from gald.data.segmentation import SegmentationDataset
 from gald.engine.run_folder import claimed
-from gald.engine.tasks.segmentation import SegmentationTask, build_segmenter
+from gald.engine.tasks.segmentation import SegmentationTask
+from gald.models.segmenter import Segmenter
 from gald.support.device import create_fabric
 
 
@@ -68,7 +69,7 @@ def with_weights(
 
     They hang on the rows before it (see `gald.analysis.study.pairing.first_weights`), so these are built as well.
     """
-    builds = [partial(build_segmenter, row.model, num_classes) for row in study.rows.values()]
+    builds = [partial(Segmenter.from_config, row.model, num_classes) for row in study.rows.values()]
     for seed in dict.fromkeys(each.seed for each in todo):
         here = {each.row: each for each in todo if each.seed == seed}
         new = [row for row, each in here.items() if not each.begun]

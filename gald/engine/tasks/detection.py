@@ -22,7 +22,7 @@ from gald.data.transforms import detection as transforms
 from gald.engine.outputs import FoundObjects
 from gald.engine.tasks.task import ComputeLoss
 from gald.metrics.detection import VocAP, detection_columns, detection_means, detection_metrics
-from gald.models.detection import FasterDetector, Sealed, faster_rcnn, load_torchvision, mask_rcnn
+from gald.models.detection import FasterDetector, UncastTargets, from_config, load_torchvision
 from gald.support.errors import UserError
 from gald.support.tables import class_table, percent
 
@@ -128,27 +128,7 @@ class DetectionTask:
 
 def build_detector(config: DetectorConfig, num_classes: int) -> FasterDetector:
     """The detector of these settings, with the initial weights that they ask for."""
-    build = mask_rcnn if config.masks else faster_rcnn
-    detector = build(
-        config.backbone,
-        num_classes,
-        ga=config.ga,
-        ld=config.ld,
-        order=config.order,
-        reduce=config.reduce,
-        pretrained=config.weights or (config.pretrained and config.torchvision is None),
-        norm=config.norm,
-        strides=config.strides,
-        fpn_channels=config.fpn_channels,
-        fpn_norm=config.fpn_norm,
-        head_channels=config.head_channels,
-        anchors=config.anchors,
-        short=config.short[-1],
-        longest=config.longest,
-        resize=False,  # the augmentation does, in the loading processes
-        proposals=config.proposals,
-        samples=config.samples,
-    )
+    detector = from_config(config, num_classes, resize=False)  # the augmentation does, in the loading processes
     if config.torchvision is not None:
         _tell(config.torchvision, load_torchvision(detector, config.torchvision))
     return detector
@@ -164,7 +144,7 @@ def _tell(source: Path, untouched: Sequence[str]) -> None:
 
 def compute_loss(model: nn.Module, batch: list[DetectionSample]) -> dict[str, Tensor]:
     """The terms of torchvision's detector, and their sum as ``"loss"``."""
-    targets = Sealed([torchvision_target(sample) for sample in batch])
+    targets = UncastTargets([torchvision_target(sample) for sample in batch])
     losses: dict[str, Tensor] = model([sample["image"] for sample in batch], targets)
     terms = {name.removeprefix("loss_"): value for name, value in losses.items()}
     return {"loss": torch.stack(list(terms.values())).sum(), **terms}

@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from gald.config.settings import SegmentationConfig, SegmenterConfig
+from gald.config.settings import SegmentationConfig
 from gald.data import registry as datasets
 from gald.data.datasets.synthetic import synthetic
 from gald.data.labels import Label
@@ -60,7 +60,8 @@ class SegmentationTask:
 
     def build_model(self, num_classes: int, *, initial_weights: bool = True) -> Segmenter:
         """The network, with the initial weights that the settings ask for, or with random ones."""
-        return build_segmenter(self.config.model if initial_weights else self.config.model.bare(), num_classes)
+        config = self.config.model if initial_weights else self.config.model.bare()
+        return Segmenter.from_config(config, num_classes)
 
     def build_loss(
         self, dataset: SegmentationDataset, *, show_progress: bool = True
@@ -122,23 +123,6 @@ class SegmentationTask:
         if score is not None:
             raise UserError("--score is for detectors; leave it out for a segmentation network")
         return LabelMaps(labels, out)
-
-
-def build_segmenter(config: SegmenterConfig, num_classes: int) -> Segmenter:
-    """The network of these settings, with the initial weights that they ask for."""
-    return Segmenter(
-        config.backbone,
-        num_classes,
-        ga=config.ga,
-        ld=config.ld,
-        order=config.order,
-        reduce=config.reduce,
-        channels=config.channels,
-        output_stride=config.output_stride,
-        skip=config.skip,
-        aux=config.aux,
-        pretrained=config.weights or config.pretrained,
-    )
 
 
 def segmentation_table(scores: dict[str, float], names: Sequence[str]) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
@@ -16,13 +16,14 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import LevelMapper
 
 from gald.block.layers import at_least_one
+from gald.config.settings import DetectorConfig
 from gald.models.detection.heads import BoxPredictor, MaskPredictor, ProposalHead
 from gald.models.detection.preparation import Preparation, check_images, check_targets
 from gald.models.detection.pyramid import Pyramid
 from gald.support.errors import UserError
 
 
-class Sealed:
+class UncastTargets:
     """Targets that wrappers leave as they are: Fabric's mixed precision would round their boxes to bfloat16."""
 
     def __init__(self, targets: Sequence[dict[str, Tensor]]) -> None:
@@ -32,21 +33,38 @@ class Sealed:
 class FasterDetector(FasterRCNN):  # type: ignore[misc]
     """torchvision's Faster R-CNN, which says in one sentence what is wrong with what it is given.
 
-    Built by `gald.faster_rcnn`. ``num_classes`` is K, without the background; ``masks`` is False.
+    Args:
+        config: the settings; whether it ``masks`` is the class's to say, False here.
+        num_classes: K, without the background.
+        ga, ld: modules of your own in the place of those that the settings name.
+        resize, detections, least_score: as in `gald.faster_rcnn`.
     """
 
     masks = False
 
-    def __init__(self, num_classes: int, pyramid: Pyramid, preparation: Preparation, parts: dict[str, Any]) -> None:
-        super().__init__(pyramid, **parts)
+    def __init__(
+        self,
+        config: DetectorConfig,
+        num_classes: int,
+        *,
+        ga: nn.Module | None = None,
+        ld: nn.Module | None = None,
+        resize: bool = True,
+        detections: int = 100,
+        least_score: float = 0.05,
+    ) -> None:
+        pyramid = Pyramid(config, ga, ld)
+        preparation = Preparation(config.short, config.longest, pyramid, resize)
+        parts = box_parts(pyramid, config, num_classes, detections, least_score)
+        super().__init__(pyramid, **parts, **(mask_parts(pyramid, num_classes) if self.masks else {}))
         self.transform = preparation
         self.num_classes = num_classes
 
     def forward(
-        self, images: Sequence[Tensor] | Tensor, targets: Sequence[dict[str, Tensor]] | Sealed | None = None
+        self, images: Sequence[Tensor] | Tensor, targets: Sequence[dict[str, Tensor]] | UncastTargets | None = None
     ) -> Any:
         """Losses by name in training, else a dictionary for each picture: `gald.faster_rcnn` has the shapes."""
-        if isinstance(targets, Sealed):
+        if isinstance(targets, UncastTargets):
             targets = targets.targets
         check_images(images)
         if self.training or targets is not None:
@@ -57,30 +75,21 @@ class FasterDetector(FasterRCNN):  # type: ignore[misc]
 
 
 class MaskDetector(FasterDetector, MaskRCNN):  # type: ignore[misc]
-    """torchvision's Mask R-CNN likewise, built by `gald.mask_rcnn`; ``masks`` is True."""
+    """torchvision's Mask R-CNN likewise; ``masks`` is True."""
 
     masks = True
 
 
 def box_parts(
-    pyramid: Pyramid,
-    num_classes: int,
-    width: int,
-    anchors: tuple[int, ...] | None,
-    proposals: int,
-    samples: int,
-    detections: int,
-    least_score: float,
+    pyramid: Pyramid, config: DetectorConfig, num_classes: int, detections: int, least_score: float
 ) -> dict[str, Any]:
     """What finds boxes, by the names of torchvision's arguments; with the default numbers, what it makes itself."""
-    for count, name in ((num_classes, "classes"), (width, "head_channels"), (proposals, "proposals")):
-        at_least_one(count, f"a detector needs {name}")
-    for count, name in ((samples, "samples"), (detections, "detections")):
-        at_least_one(count, f"a detector needs {name}")
+    at_least_one(num_classes, "a detector needs classes")
+    at_least_one(detections, "a detector needs detections")
     if not 0 <= least_score < 1:
         raise UserError(f"least_score is {least_score}; it must be 0 or more and below 1")
-    generator = _anchors(pyramid, anchors)
-    channels = pyramid.out_channels
+    generator = _anchors(pyramid, config.anchors)
+    channels, width, proposals = pyramid.out_channels, config.head_channels, config.proposals
     return {
         "rpn_anchor_generator": generator,
         "rpn_head": ProposalHead(channels, generator.num_anchors_per_location()[0]),
@@ -91,7 +100,7 @@ def box_parts(
         "box_roi_pool": _pool(pyramid, 7),
         "box_head": TwoMLPHead(channels * 7 * 7, width),
         "box_predictor": BoxPredictor(width, num_classes + 1),
-        "box_batch_size_per_image": samples,
+        "box_batch_size_per_image": config.samples,
         "box_detections_per_img": detections,
         "box_score_thresh": least_score,
     }

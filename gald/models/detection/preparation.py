@@ -11,7 +11,6 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from gald.block.layers import are_counts
 from gald.images.size import short_side_size
 from gald.models.backbone import mean_and_std
 from gald.models.detection.pyramid import Pyramid
@@ -31,12 +30,9 @@ class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
 
     binary_masks = False
 
-    def __init__(self, short: int | tuple[int, ...], longest: int, pyramid: Pyramid, resize: bool) -> None:
-        sides = short if isinstance(short, tuple) else (short,)
-        if not are_counts((*sides, longest)) or not sides:
-            raise UserError(f"short is {short} and longest {longest}; they must be pixels, whole numbers of 1 or more")
+    def __init__(self, short: tuple[int, ...], longest: int, pyramid: Pyramid, resize: bool) -> None:
         mean, std = mean_and_std(pyramid.body, 3)
-        super().__init__(sides, longest, mean, std, size_divisible=pyramid.strides[-1])
+        super().__init__(short, longest, mean, std, size_divisible=pyramid.strides[-1])
         self.resize_training = resize
 
     def normalize(self, image: Tensor) -> Tensor:

@@ -7,16 +7,13 @@ makes feeds the top-down path.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-from gald.block.layers import at_least_one
+from gald.config.settings import DetectorConfig
 from gald.models.backbone import STRIDES, feature_channels, feature_maps, feature_strides, timm_backbone
 from gald.models.plug import Plug
 from gald.support.errors import UserError
@@ -31,48 +28,35 @@ class Pyramid(nn.Module):
     takes their type, and bfloat16 rounds a place at 800 pixels to 4.
 
     Args:
-        backbone: a timm model name.
-        block: arguments of `gald.models.plug.Plug`, which starts as the identity: ga, ld, order, reduce. With
-            "none" for whatever the order uses there is no block.
-        pretrained: True for timm's weights, or the path of a .safetensors file.
-        norm: "frozen" fixes the statistics and weights of the backbone's batch norms, in training too, "batch" trains
-            them. The block's own norms always train.
-        strides: the levels, each twice the one before; to the last the backbone is dilated, if need be.
-        channels: C, the pyramid's width.
-        normed: a group norm (Wu and He, ECCV 2018) after each of its convolutions.
+        config: of these, the backbone and its weights; the block's ga, ld, order and reduce (a `gald.models.plug.Plug`,
+            which starts as the identity; with "none" for whatever the order uses there is no block); norm ("frozen"
+            fixes the statistics and weights of the backbone's batch norms, in training too, the block's always train);
+            strides (each twice the one before; to the last the backbone is dilated, if need be); fpn_channels, which
+            is C; fpn_norm, a group norm (Wu and He, ECCV 2018) after each of the pyramid's convolutions.
+        ga, ld: modules of your own in the place of those that the settings name.
 
     Raises:
         UserError: a backbone that has no map of one of the strides; whatever `gald.models.backbone.timm_backbone` and
             `gald.GALD` refuse.
     """
 
-    def __init__(
-        self,
-        backbone: str,
-        block: dict[str, Any],
-        *,
-        pretrained: bool | str | Path,
-        norm: str,
-        strides: tuple[int, ...],
-        channels: int,
-        normed: bool = False,
-    ) -> None:
+    def __init__(self, config: DetectorConfig, ga: nn.Module | None = None, ld: nn.Module | None = None) -> None:
         super().__init__()
-        if norm not in NORMS:
-            raise UserError(f"norm is {norm!r}; it must be 'frozen' or 'batch'")
-        at_least_one(channels, "a pyramid needs fpn_channels")
-        _check(strides)
-        body = timm_backbone(backbone, output_stride=strides[-1], pretrained=pretrained)
-        self.levels = _levels(backbone, feature_strides(body), strides)
+        if config.norm not in NORMS:
+            raise UserError(f"norm is {config.norm!r}; it must be 'frozen' or 'batch'")
+        self.strides = config.strides
+        _check(self.strides)
+        body = timm_backbone(config.backbone, output_stride=self.strides[-1], pretrained=config.backbone_weights)
+        self.levels = _levels(config.backbone, feature_strides(body), self.strides)
         widths = [feature_channels(body)[level] for level in self.levels]
-        self.strides = strides
         self.body: nn.Module = body
-        self.frozen = norm == "frozen"
-        for each in _norms(body) if self.frozen else []:
-            each.eval().requires_grad_(False)
-        self.block = _block(widths[-1], block)
-        self.fpn = FeaturePyramidNetwork(widths, channels, LastLevelMaxPool(), _group_norm if normed else None)
-        self.out_channels = channels  # torchvision's heads ask for it by this name
+        self.frozen = config.norm == "frozen"
+        for norm in _norms(body) if self.frozen else []:
+            norm.eval().requires_grad_(False)
+        self.block = _block(Plug(widths[-1], ga or config.ga, ld or config.ld, config.order, config.reduce))
+        group_norm = _group_norm if config.fpn_norm else None
+        self.fpn = FeaturePyramidNetwork(widths, config.fpn_channels, LastLevelMaxPool(), group_norm)
+        self.out_channels = config.fpn_channels  # torchvision's heads ask for it by this name
 
     def train(self, mode: bool = True) -> Pyramid:
         """Switch everything but frozen norms.
@@ -81,8 +65,8 @@ class Pyramid(nn.Module):
         under autocast turns every map to float32 and back.
         """
         super().train(mode)
-        for each in _norms(self.body) if self.frozen else []:
-            each.eval()
+        for norm in _norms(self.body) if self.frozen else []:
+            norm.eval()
         return self
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
@@ -90,13 +74,13 @@ class Pyramid(nn.Module):
         maps = feature_maps(self.body, images)
         chosen = [maps[level] for level in self.levels]
         chosen[-1] = self.block(chosen[-1])
-        levels: dict[str, Tensor] = self.fpn({str(index): each for index, each in enumerate(chosen)})
-        return {name: wide(each) for name, each in levels.items()}
+        levels: dict[str, Tensor] = self.fpn({str(index): level for index, level in enumerate(chosen)})
+        return {name: wide(level) for name, level in levels.items()}
 
     def _refuse_one_value(self, images: Tensor) -> None:
         """Say what torch's batch norm would refuse in its own words, one value of a channel, before it does."""
         places = images.shape[0] * (images.shape[2] // self.strides[-1]) * (images.shape[3] // self.strides[-1])
-        if places == 1 and any(each.training for each in _norms(self.body)):
+        if places == 1 and any(norm.training for norm in _norms(self.body)):
             raise UserError(
                 f"the backbone's batch norms can't train on one picture of {images.shape[2]}x{images.shape[3]} pixels "
                 f"(with padding); give more or larger pictures, or build the network with norm='frozen'"
@@ -110,7 +94,7 @@ def _group_norm(channels: int) -> nn.GroupNorm:
 
 
 def _norms(body: nn.Module) -> list[nn.Module]:
-    return [each for each in body.modules() if isinstance(each, _BatchNorm)]
+    return [module for module in body.modules() if isinstance(module, _BatchNorm)]
 
 
 def wide(x: Tensor) -> Tensor:
@@ -135,8 +119,7 @@ def _levels(backbone: str, has: list[int], strides: tuple[int, ...]) -> list[int
     return [len(has) - 1 - has[::-1].index(stride) for stride in strides]
 
 
-def _block(channels: int, arguments: dict[str, Any]) -> nn.Module:
+def _block(plug: Plug) -> nn.Module:
     """The gated block, or nothing at all where neither part does anything: the network then is torchvision's."""
-    plug = Plug(channels, **arguments)
     idle = isinstance(plug.block.ga, nn.Identity) and isinstance(plug.block.ld, nn.Identity)
     return nn.Identity() if idle else plug
