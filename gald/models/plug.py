@@ -78,7 +78,7 @@ def plug(
     in the first step is no defect. An Adam step moves each gate by about the learning rate, so the block may have its
     own, see `plugged_parameters`.
 
-    The block's norms train with the submodule's mode. To train the block alone::
+    The block's norms train with the submodule's mode. To train the block alone:
 
         for p in model.parameters(): p.requires_grad_(False)
         for p in gald.plugged_parameters(model): p.requires_grad_(True)
@@ -152,7 +152,7 @@ def unplug(model: Network, at: str | None = None) -> Network:
 def plugged_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters of every block that `plug` put in, gates included, each once.
 
-    For a learning rate of their own::
+    For a learning rate of their own:
 
         new = gald.plugged_parameters(model)
         old = [p for p in model.parameters() if not any(p is each for each in new)]
