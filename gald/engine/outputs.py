@@ -25,13 +25,19 @@ class LabelMaps:
         self.labels, self.out = labels, out
         by_id = {label.id: label.color for label in labels}
         self.palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
+        check_writable(out / "labels" / "NAME.png")
+
+    def files(self, name: str) -> tuple[str, ...]:
+        """What is written of a picture, as paths in ``out``."""
+        return f"labels/{name}.png", f"overlays/{name}.jpg"
 
     def add(self, name: str, suffix: str, image: Tensor, prediction: Tensor) -> None:
         """Write the files of a picture, whose own file ends in ``suffix``, and of its train ids (H, W)."""
         prediction = prediction.cpu()
         colors, names = [label.color for label in self.labels], [label.name for label in self.labels]
-        write_label(label_ids(self.labels)[prediction], self.out / "labels" / f"{name}.png", self.palette)
-        write_image(overlay_with_legend(image, prediction, colors, names), self.out / "overlays" / f"{name}.jpg")
+        label_map, overlay = (self.out / file for file in self.files(name))
+        write_label(label_ids(self.labels)[prediction], label_map, self.palette)
+        write_image(overlay_with_legend(image, prediction, colors, names), overlay)
 
     def close(self) -> str:
         """Where it all lies, in words."""
@@ -51,6 +57,10 @@ class FoundObjects:
     @property
     def _file(self) -> Path:
         return self.out / "objects.json"
+
+    def files(self, name: str) -> tuple[str, ...]:
+        """What is written of a picture, as paths in ``out``; the objects of all pictures are one file."""
+        return f"overlays/{name}.jpg", self._file.name
 
     def add(self, name: str, suffix: str, image: Tensor, prediction: dict[str, Tensor]) -> None:
         """Draw and keep the boxes, scores, classes (and masks) of a picture, whose own file ends in ``suffix``."""
@@ -87,7 +97,7 @@ class FoundObjects:
         categories = [{"id": label.id, "name": label.name} for label in self.labels]
         about = json.dumps({"images": self.images, "categories": categories})
         write_whole(self._file, f'{about[:-1]}, "annotations": [{", ".join(self.objects)}]}}'.encode())
-        counts = ", ".join(f"{self.labels[each].name} {count}" for each, count in self.sure.most_common())
+        counts = ", ".join(f"{self.labels[train_id].name} {count}" for train_id, count in self.sure.most_common())
         return (
             f"{self._file} ({len(self.objects)} objects, {self.sure.total()} of them at least {self.drawn:g} sure"
             f"{': ' * bool(counts)}{counts}) and "

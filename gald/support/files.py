@@ -57,12 +57,12 @@ def _finite(content: Any) -> Any:
 
 
 def check_writable(path: Path) -> None:
-    """Raise `UserError` now where ``write_whole(path, ...)`` would after the work; makes the folder."""
+    """Raise `UserError` now where ``write_whole(path, ...)`` would after the work; leaves nothing behind."""
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder")
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = next(folder for folder in path.parents if folder.exists())  # the others could be made there
+        probe = folder / f".{path.name}.{secrets.token_hex(4)}"
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
 
 import pytest
 from fake import camvid as fake_camvid
+from fake.streets import picture
 from running import gald
 
 from gald.cli import main as cli
-from gald.cli.predict import find
 from gald.cli.train import with_defaults
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig, to_json
@@ -110,19 +111,6 @@ def test_what_does_not_exist_is_said_before_torch_is_there(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_are_found_once_and_never_written_over_each_other(tmp_path: Path) -> None:
-    for name in ("a/one.jpg", "a/deep/two.png", "b/one.png", "b/notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert set(find((str(tmp_path / "a"),))) == {"one", "deep/two"}
-    assert set(find((str(tmp_path / "a" / "*.jpg"), str(tmp_path / "a" / "one.jpg")))) == {"one"}
-    with pytest.raises(UserError, match="would both be written as 'one'"):
-        find((str(tmp_path / "a"), str(tmp_path / "b")))
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no pictures"):
-        find((str(tmp_path / "empty"),))
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A checkpoint and the data that it was trained on, one picture to validate."""
@@ -140,6 +128,46 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for file in sorted((root / "val" / kind).iterdir())[1:]:
             file.unlink()
     return path, root
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Three pictures, the last of which can't be read."""
+    paths = [picture(tmp_path / "photos" / f"{name}.png", (40, 48)) for name in "ab"]
+    broken = tmp_path / "photos" / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    return [*paths, broken]
+
+
+def predict(photos: Sequence[Path], checkpoint: Path, out: Path) -> int:
+    """The exit code of ``gald predict``."""
+    words = ["predict", *photos, "--checkpoint", checkpoint, "--out", out, "--accelerator", "cpu"]
+    try:
+        cli.main([str(word) for word in words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_a_second_prediction_says_what_becomes_of_the_first(
+    trained: tuple[Path, Path], photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert predict(photos, trained[0], out) == 1
+    said = capsys.readouterr()
+    assert "earlier" not in said.err
+    assert "2 of 3 pictures done: " in said.out
+    assert predict(photos[:1], trained[0], out) == 0
+    assert f"{out} holds 4 files of an earlier run: 2 are written over, 2 stay" in capsys.readouterr().err
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 4
+
+
+def test_a_prediction_of_nothing_writes_nothing(
+    trained: tuple[Path, Path], photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(photos[2:], trained[0], tmp_path / "new" / "out") == 1
+    assert "0 of 1 pictures done; nothing was written" in capsys.readouterr().out
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(("split", "pictures"), [("val", 1), ("test", 3)])

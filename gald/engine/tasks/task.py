@@ -43,6 +43,9 @@ DatasetT = TypeVar("DatasetT", bound=LabelledDataset)
 class PredictionWriter(Protocol[PredictionT_contra]):
     """Writes what is predicted of pictures into files."""
 
+    def files(self, name: str) -> tuple[str, ...]:
+        """What is written of a picture of this name, as paths in the folder."""
+
     def add(self, name: str, suffix: str, image: Tensor, prediction: PredictionT_contra) -> None:
         """Take the prediction of a picture, whose own file is called ``name`` and ends in ``suffix``."""
 
