@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from gald.cli.options import detection_names, segmentation_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -55,29 +55,28 @@ def data(
     if sheet is not None:
         write_image(sheet, out / "contact_sheet.png")
         screen.print(f"pictures with what is known of them: {out / 'contact_sheet.png'}", markup=False, highlight=False)
-    show(screen, report.listed(harmless=True), out / "notes.txt", "note")
-    problems = report.listed(harmless=False)
+    notes = [finding for finding in report.findings if finding.harmless]
+    problems = [finding for finding in report.findings if not finding.harmless]
+    show(screen, notes, out / "notes.txt", "note", style="bold")
     show(screen, problems, out / "problems.txt", "problem", style="bold red")
     if problems:
         raise SystemExit(1)
     screen.print("no problems found")
 
 
-def show(
-    screen: Console, findings: Mapping[str, Sequence[Finding]], file: Path, word: str, style: str = "bold"
-) -> None:
+def show(screen: Console, findings: Sequence[Finding], file: Path, word: str, style: str) -> None:
     """Print the first findings of each kind and write all of them to a file; an earlier file of none is removed."""
     from gald.support.files import write_whole
 
     if not findings:
         file.unlink(missing_ok=True)
         return
-    lines = [f"{place}: {finding.sentence}\n" for place, found in findings.items() for finding in found]
-    write_whole(file, "".join(lines).encode())
-    for place, found in findings.items():
-        for kind in dict.fromkeys(finding.kind for finding in found):
-            sentences = [finding.sentence for finding in found if finding.kind == kind]
-            screen.print(f"{place}: {len(sentences)} {kind}", markup=False, highlight=False, style=style)
-            for line in [*sentences[:SHOWN], *["..."] * (len(sentences) > SHOWN)]:
-                screen.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-    screen.print(f"{len(lines)} {word}{'s' * (len(lines) > 1)}, listed in {file}", markup=False, highlight=False)
+    write_whole(file, "".join(f"{finding.split}: {finding.sentence}\n" for finding in findings).encode())
+    groups: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        groups.setdefault((finding.split, finding.kind), []).append(finding.sentence)
+    for (split, kind), sentences in groups.items():
+        screen.print(f"{split}: {len(sentences)} {kind}", markup=False, highlight=False, style=style)
+        for line in [*sentences[:SHOWN], *["..."] * (len(sentences) > SHOWN)]:
+            screen.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    screen.print(f"{len(findings)} {word}{'s' * (len(findings) > 1)}, listed in {file}", markup=False, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import UInt8
@@ -25,21 +26,36 @@ class Label:
     id: int
 
 
-def label_table(text: str, first_id: int = 0) -> tuple[Label, ...]:
-    """The classes of a table written as text: ``[id] name [red green blue]``, with commas between.
+class ClassEntry(NamedTuple):
+    """A class of a table that may leave out ids and colours."""
 
-    Without ids they count from ``first_id``; without colours they get distinct ones.
-    """
-    labels = []
-    for number, entry in enumerate(text.split(","), first_id):
-        words = entry.split()
-        id_ = int(words.pop(0)) if words[0].isdecimal() else number
-        color = distinct_color(id_)
-        if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
-            color = (int(words[-3]), int(words[-2]), int(words[-1]))
-            del words[-3:]
-        labels.append(Label(" ".join(words), color, id_))
-    return tuple(labels)
+    name: str
+    id: int | None = None
+    color: Color | None = None
+
+
+def parse_entry(words: Sequence[str]) -> ClassEntry:
+    """The class of ``[id] name [red green blue]``; a name may be of several words."""
+    numbers = [int(word) if word.removeprefix("-").isdecimal() else None for word in words]
+    number = numbers[0] if len(words) > 1 else None
+    rest = words if number is None else words[1:]
+    red, green, blue = numbers[-3:] if len(rest) > 3 else (None, None, None)
+    if red is None or green is None or blue is None:
+        return ClassEntry(" ".join(rest), number)
+    return ClassEntry(" ".join(rest[:-3]), number, (red, green, blue))
+
+
+def label_table(text: str, first_id: int = 0) -> tuple[Label, ...]:
+    """The classes of a table written as text: ``[id] name [red green blue]``, with commas between."""
+    return number_labels([parse_entry(entry.split()) for entry in text.split(",")], first_id)
+
+
+def number_labels(entries: Sequence[ClassEntry], first_id: int = 0) -> tuple[Label, ...]:
+    """The entries with what they leave out: ids counted from ``first_id``, and distinct colours."""
+    return tuple(
+        Label(entry.name, entry.color or distinct_color(number), number if entry.id is None else entry.id)
+        for number, entry in enumerate(entries, first_id)
+    )
 
 
 def label_ids(labels: Sequence[Label], other: int = IGNORE) -> UInt8[Tensor, " 256"]:

@@ -96,17 +96,19 @@ def misspelt(root: Path) -> Path:
 def test_a_class_that_may_be_misspelt_is_named_with_its_object(tmp_path: Path) -> None:
     root = misspelt(tmp_path / "a")
     place = f"object 2 of {root / 'Annotations/val_0.xml'}"
-    (sentence,) = [each.sentence for each in inspect("voc_folder", root).listed(harmless=False)["all splits"]]
-    assert sentence.startswith(f"the class 'nuclues' has 1 object (the first is {place}) and 'nucleus' has 4")
-    assert sentence.endswith("correct the name, or list both in a classes.txt")
+    (finding,) = inspect("voc_folder", root).findings
+    assert (finding.split, finding.harmless) == ("all splits", False)
+    assert finding.sentence.startswith(f"the class 'nuclues' has 1 object (the first is {place}) and 'nucleus' has 4")
+    assert finding.sentence.endswith("correct the name, or list both in a classes.txt")
 
 
 def test_classes_that_are_listed_are_no_mistake(tmp_path: Path) -> None:
     root = misspelt(tmp_path / "a")
     (root / "classes.txt").write_text("cell\nnucleus\nnuclues\n")
-    assert inspect("voc_folder", root).findings == {}
+    assert inspect("voc_folder", root).findings == []
     (root / "classes.txt").write_text("cell\nnucleus\n")
-    (fault,) = inspect("voc_folder", root).findings["val"]
+    (fault,) = inspect("voc_folder", root).findings
+    assert fault.split == "val"
     assert fault.sentence == (
         f"object 2 (nuclues) of {root / 'Annotations/val_0.xml'} is of a class that is not in the list; "
         "did you mean 'nucleus'?"
@@ -126,10 +128,10 @@ def test_cocos_sizes_and_crowds(tmp_path: Path) -> None:
     found = surveyed(report)
     assert (found.ignored, found.empty, found.sound, found.findings) == (1, 1, [0, 1, 2], [])
     assert found.objects.sum(0).tolist() == [2, 1, 0]  # areas 12, 100.5, and 1200; the crowd is not counted
-    cells = {name: cell for (_, name), cell in found.cells.items()}
+    cells = {name: cell for (_, name), cell in found.cells().items()}
     assert cells["toothbrush"] == "1: 0 + 1 + 0 (1)"
     assert cells["cat"] == "never"
-    assert len(report.findings["all splits"]) == 77
+    assert len(report.findings) == 77
     assert report.contact_sheet(3) is not None
     assert report.contact_sheet(0) is None
 
@@ -147,7 +149,7 @@ def test_splits_whose_classes_differ(tmp_path: Path) -> None:
     content["categories"].append({"id": 91, "name": "hat"})
     (root / "val/instances.json").write_text(json.dumps(content))
     report = inspect("coco_folder", root)
-    (problem,) = report.findings["all splits"]
+    (problem,) = report.findings
     assert problem.sentence == "the classes of val are not those of train (hat in val only): give both the same list"
     assert report.table(plain=True).row_count == 5 + 80 + 1
 

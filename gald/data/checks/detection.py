@@ -34,49 +34,60 @@ class DetectionSurvey(Survey[DetectionDataset]):
     ``empty`` pictures have no object; ``first_seen`` names an object of each class by its file.
     """
 
-    objects: Tensor = field(default_factory=lambda: torch.zeros(0, 3))
+    title = "objects: small + medium + large (pictures with it)"
+    columns = ("id", "class")
+    in_a_row = 3
+
+    objects: Tensor = field(init=False)
     ignored: int = 0
     empty: int = 0
     first_seen: dict[str, str] = field(default_factory=dict)
 
+    def read_all(self) -> None:
+        self.objects = torch.zeros(len(self.data.labels), 3, dtype=torch.int64)
+        self.counts = [0] * len(self.data.labels)
+        super().read_all()
 
-def survey_objects(split: str, data: DetectionDataset, missing: Sequence[str]) -> DetectionSurvey:
-    """Read every annotation and picture; ``missing`` are the sentences about missing files."""
-    survey = DetectionSurvey(split, data, [Finding("missing files", sentence) for sentence in missing])
-    survey.objects = torch.zeros(len(data.labels), 3, dtype=torch.int64)
-    survey.counts = [0] * len(data.labels)
-    survey.read_all(lambda index: _look(survey, data, index))
-    survey.cells = survey.first_cells() | {
-        ("", "without objects"): str(survey.empty),
-        ("", "objects"): _by_size(survey.objects.sum(0)),
-        ("", "ignored (difficult, crowd)"): str(survey.ignored),
-    }
-    for label, objects, pictures in zip(data.labels, survey.objects, survey.counts, strict=True):
-        survey.cells[str(label.id), label.name] = f"{_by_size(objects)} ({pictures})" if pictures else "never"
-    return survey
+    def look(self, index: int) -> None:
+        with self.noting("annotations that cannot be read"):
+            self._count(self.data.check(index))
+            with self.noting("pictures at fault"):
+                self.data.image(index)
 
+    def _count(self, checked: CheckedAnnotation) -> None:
+        annotation, objects = checked.annotation, checked.objects
+        self.sizes[(annotation.height, annotation.width)] += 1
+        self.empty += not objects
+        self.ignored += sum(sound.ignored for sound in objects)
+        for sound in objects:
+            self.objects[sound.label, sum(sound.area >= limit for limit in LIMITS)] += not sound.ignored
+        for label in {sound.label for sound in objects}:
+            self.counts[label] += 1
+        for number, found in enumerate(annotation.objects, 1):
+            self.first_seen.setdefault(str(found.label), f"object {number} of {annotation.source}")
+        self.note("boxes without width or height, left out", checked.dropped, harmless=True)
+        self.note("objects at fault", checked.faults)
 
-def _look(survey: DetectionSurvey, data: DetectionDataset, index: int) -> None:
-    with survey.noting("annotations that cannot be read"):
-        checked = data.check(index)
-        _count(survey, checked)
-        with survey.noting("pictures at fault"):
-            data.image(index)
+    def cells(self) -> dict[tuple[str, str], str]:
+        cells = super().cells() | {
+            ("", "without objects"): str(self.empty),
+            ("", "objects"): _by_size(self.objects.sum(0)),
+            ("", "ignored (difficult, crowd)"): str(self.ignored),
+        }
+        for label, objects, pictures in zip(self.data.labels, self.objects, self.counts, strict=True):
+            cells[str(label.id), label.name] = f"{_by_size(objects)} ({pictures})" if pictures else "never"
+        return cells
 
-
-def _count(survey: DetectionSurvey, checked: CheckedAnnotation) -> None:
-    annotation, objects = checked.annotation, checked.objects
-    survey.sizes[(annotation.height, annotation.width)] += 1
-    survey.empty += not objects
-    survey.ignored += sum(sound.ignored for sound in objects)
-    for sound in objects:
-        survey.objects[sound.label, sum(sound.area >= limit for limit in LIMITS)] += not sound.ignored
-    for label in {sound.label for sound in objects}:
-        survey.counts[label] += 1
-    for number, found in enumerate(annotation.objects, 1):
-        survey.first_seen.setdefault(str(found.label), f"object {number} of {annotation.source}")
-    survey.findings += [Finding("boxes without width or height, left out", said, True) for said in checked.dropped]
-    survey.findings += [Finding("objects at fault", said) for said in checked.faults]
+    def draw(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        """The picture with its objects."""
+        sample, labels = self.data[index], self.data.labels
+        factor = fitting_factor((sample["image"].shape[1], sample["image"].shape[2]), CELL, ENLARGED)
+        image = resized(sample["image"].as_subclass(Tensor), factor)
+        masks = sample.get("masks")
+        if masks is not None:
+            masks = resized(masks.byte(), factor, "nearest-exact").bool() if len(masks) else None
+        names, colors = [label.name for label in labels], [label.color for label in labels]
+        return draw_objects(image, sample["boxes"] * factor, sample["classes"], colors, names, masks=masks)
 
 
 def _by_size(objects: Tensor) -> str:
@@ -87,7 +98,7 @@ def _by_size(objects: Tensor) -> str:
 def check_classes(surveys: Sequence[DetectionSurvey]) -> list[Finding]:
     """The classes without an object and, where nobody listed the classes, those that may be misspelt."""
     sentences = [f"class {label.id} {label.name} has no object in any split" for label in absent_labels(surveys)]
-    absent = [Finding("classes without an object", sentence) for sentence in sentences]
+    absent = [Finding("all splits", "classes without an object", sentence) for sentence in sentences]
     return absent + ([] if surveys[0].data.labels_listed else _misspelt(surveys))
 
 
@@ -99,23 +110,10 @@ def _misspelt(surveys: Sequence[DetectionSurvey]) -> list[Finding]:
     for name, few in times.items():
         frequent = {other.casefold(): other for other, many in times.items() if 0 < few <= RARE * many}
         for close in get_close_matches(name.casefold(), frequent, n=1, cutoff=ALIKE):
-            other = frequent[close]
             place = next(survey.first_seen[name] for survey in surveys if name in survey.first_seen)
             sentence = (
-                f"the class {name!r} has {few} object{'s' * (few > 1)} (the first is {place}) and {other!r} has "
-                f"{times[other]}: correct the name, or list both in a classes.txt"
+                f"the class {name!r} has {few} object{'s' * (few > 1)} (the first is {place}) and {frequent[close]!r} "
+                f"has {times[frequent[close]]}: correct the name, or list both in a classes.txt"
             )
-            findings.append(Finding("classes that may be misspelt", sentence))
+            findings.append(Finding("all splits", "classes that may be misspelt", sentence))
     return findings
-
-
-def draw_sample(data: DetectionDataset, index: int) -> UInt8[Tensor, "3 h w"]:
-    """A picture with its objects drawn, to fit a cell of the contact sheet."""
-    sample = data[index]
-    factor = fitting_factor((sample["image"].shape[1], sample["image"].shape[2]), CELL, ENLARGED)
-    image = resized(sample["image"].as_subclass(Tensor), factor)
-    masks = sample.get("masks")
-    if masks is not None:
-        masks = resized(masks.byte(), factor, "nearest-exact").bool() if len(masks) else None
-    names, colors = [label.name for label in data.labels], [label.color for label in data.labels]
-    return draw_objects(image, sample["boxes"] * factor, sample["classes"], colors, names, masks=masks)

@@ -7,27 +7,21 @@ flickr's terms: never part of this package.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from gald.data.files import SampleFiles, data_folder, read_list, require_files
+from gald.data.files import SampleFiles, data_folder, find_one, read_list, require_files
 from gald.data.labels import IGNORE, label_table
 from gald.data.segmentation import SegmentationDataset, unlabelled
-from gald.support.errors import UserError, lookup
+from gald.support.errors import lookup
 
 PAGE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
 SBD_PAGE = "http://home.bharathh.info/pubs/codes/SBD/download.html"
 FOLDERS = ("VOCdevkit/VOC2012", "VOC2012")  # where the archives unpack to
-PLAIN, AUGMENTED = "SegmentationClass", "SegmentationClassAug"
-SPLITS = {  # lists below ImageSets, the first that exists; folder of the label maps
-    "train": (("Segmentation/train.txt",), PLAIN),
-    "val": (("Segmentation/val.txt",), PLAIN),
-    "trainval": (("Segmentation/trainval.txt",), PLAIN),
-    "trainaug": (
-        ("Segmentation/trainaug.txt", "Segmentation/train_aug.txt", "SegmentationAug/train_aug.txt"),
-        AUGMENTED,
-    ),
-    "test": (("Segmentation/test.txt",), ""),  # pictures only: the labels stay at the server
+LISTS: dict[str, tuple[str, ...]] = {
+    "trainaug": ("Segmentation/trainaug", "Segmentation/train_aug", "SegmentationAug/train_aug")
 }
+LISTS |= {name: (f"Segmentation/{name}",) for name in ("train", "val", "trainval", "test")}  # below ImageSets
 LABELS = label_table(
     """background 0 0 0, aeroplane 128 0 0, bicycle 0 128 0, bird 128 128 0, boat 0 0 128, bottle 128 0 128,
     bus 0 128 128, car 128 128 128, cat 64 0 0, chair 192 0 0, cow 64 128 0, diningtable 192 128 0, dog 64 0 128,
@@ -42,31 +36,26 @@ def voc2012(root: Path, split: str) -> SegmentationDataset:
     Lists lie in ``ImageSets/Segmentation``, pictures in ``JPEGImages``, label maps (palette, void is 255) in
     ``SegmentationClass``; those of ``trainaug`` in ``SegmentationClassAug``.
     """
-    _, masks = lookup(SPLITS, split, "split")
+    places = _lists(split)
     base = data_folder(root, *FOLDERS)
-    images = {name: base / "JPEGImages" / f"{name}.jpg" for name in _names(base, split)}
-    if not masks:
-        return unlabelled(images, LABELS, (IGNORE,), lambda path: _how(path, split))
-    wanted = [SampleFiles(name, image, base / masks / f"{name}.png") for name, image in sorted(images.items())]
-    found = require_files(wanted, lambda path: _how(path, split))
+    how = partial(_how, split)
+    file = find_one(base, places, how(Path(places[0])))
+    # a name a line, or as in DeepLab's lists /JPEGImages/NAME.jpg /SegmentationClassAug/NAME.png
+    names = sorted({Path(line.split()[0]).stem for line in read_list(file, how(file))})
+    images = {name: base / "JPEGImages" / f"{name}.jpg" for name in names}
+    if split == "test":  # the labels stay at the server
+        return unlabelled(images, LABELS, (IGNORE,), how)
+    masks = base / ("SegmentationClassAug" if split == "trainaug" else "SegmentationClass")
+    found = require_files([SampleFiles(name, images[name], masks / f"{name}.png") for name in names], how)
     return found.require_all(SegmentationDataset(found.samples, LABELS))
 
 
-def _list(base: Path, split: str) -> Path | None:
-    paths = [base / "ImageSets" / file for file in SPLITS[split][0]]
-    return next((path for path in paths if path.is_file()), None)
+def _lists(split: str) -> list[str]:
+    """Where the list of a split may lie."""
+    return [f"ImageSets/{name}.txt" for name in lookup(LISTS, split, "split")]
 
 
-def _names(base: Path, split: str) -> list[str]:
-    """Names in a list: one a line, or as in DeepLab's lists ``/JPEGImages/NAME.jpg /SegmentationClassAug/NAME.png``."""
-    file = _list(base, split)
-    if file is None:
-        expected = base / "ImageSets" / SPLITS[split][0][0]
-        raise UserError(f"{base} holds no {expected.relative_to(base)}: {_how(expected, split)}")
-    return [Path(line.split()[0]).stem for line in read_list(file, _how(file, split))]
-
-
-def _how(path: Path, split: str) -> str:
+def _how(split: str, path: Path) -> str:
     """How to get a file that a split wants."""
     if split == "trainaug" and path.suffix != ".jpg":
         return f"the augmented list and labels are made from SBD, {SBD_PAGE}; docs/data/voc2012.md says how"
@@ -77,4 +66,5 @@ def _how(path: Path, split: str) -> str:
 def splits(root: Path) -> list[str]:
     """The splits whose list lies in ``root``, without trainval, the sum of two."""
     base = data_folder(root, *FOLDERS)
-    return [split for split in SPLITS if split != "trainval" and _list(base, split) is not None]
+    names = ("train", "val", "trainaug", "test")
+    return [split for split in names if any((base / place).is_file() for place in _lists(split))]

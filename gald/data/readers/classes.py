@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gald.data.labels import IGNORE, UNLISTED, Label
-from gald.images.io import Color, distinct_color
+from gald.data.labels import IGNORE, UNLISTED, ClassEntry, Label, number_labels, parse_entry
+from gald.images.io import Color
 from gald.support.errors import UserError
 
 FILES = ("classes.txt", "classes.csv", "classes.json")
@@ -33,13 +33,6 @@ class Classes:
     colored: bool
 
 
-@dataclass(frozen=True)
-class _Row:
-    name: str
-    id: int | None
-    color: Color | None
-
-
 def find_classes(root: Path) -> Path | None:
     """The class table in a folder, if it holds one."""
     return next((root / name for name in FILES if (root / name).is_file()), None)
@@ -51,10 +44,10 @@ def read_classes(file: Path) -> Classes:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {file}: {error}") from None
-    rows, ignores = _json(text, file) if file.suffix == ".json" else _lines(text, file)
+    entries, ignores = _json(text, file) if file.suffix == ".json" else _lines(text, file)
     values = tuple(ignore[0] for ignore in ignores if len(ignore) == 1)
     colors = tuple((ignore[0], ignore[1], ignore[2]) for ignore in ignores if len(ignore) == 3)
-    labels = _labels(rows, file)
+    labels = _labels(entries, file)
     ids = {label.id for label in labels}
     if both := ids.intersection(values):
         raise UserError(f"{file} says to ignore the value {min(both)}, which is also a class")
@@ -62,45 +55,25 @@ def read_classes(file: Path) -> Classes:
         values = tuple(dict.fromkeys((*values, IGNORE)))
     elif colors and not values:  # 255 is a class (0/255 masks), yet ignored colours need some value
         values = (min(set(range(256)) - ids),)
-    return Classes(labels, values, colors, all(row.color is not None for row in rows))
+    return Classes(labels, values, colors, all(entry.color is not None for entry in entries))
 
 
-def _lines(text: str, file: Path) -> tuple[list[_Row], list[list[int]]]:
-    rows: list[_Row] = []
+def _lines(text: str, file: Path) -> tuple[list[ClassEntry], list[list[int]]]:
+    entries: list[ClassEntry] = []
     ignores: list[list[int]] = []
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{file} line {number}"
         words = (line.replace(",", " ") if file.suffix == ".csv" else line).split("#")[0].split()
-        if not words or (number == 1 and file.suffix == ".csv" and not any(map(_number, words))):
+        if not words or (number == 1 and file.suffix == ".csv" and not any(map(_is_number, words))):
             continue
-        if words[0] == "ignore" and len(words) in (2, 4) and all(map(_number, words[1:])):
+        if words[0] == "ignore" and len(words) in (2, 4) and all(map(_is_number, words[1:])):
             ignores.append([_byte(word, where) for word in words[1:]])
         else:
-            rows.append(_row(words, where))
-    return rows, ignores
+            entries.append(_checked(parse_entry(words), where))
+    return entries, ignores
 
 
-def _row(words: list[str], where: str) -> _Row:
-    first = _byte(words[0], where) if len(words) > 1 and _number(words[0]) else None
-    rest = words if first is None else words[1:]
-    colored = len(rest) > 3 and all(map(_number, rest[-3:]))
-    name = " ".join(rest[:-3] if colored else rest)
-    red, green, blue = (_byte(word, where) for word in rest[-3:]) if colored else (0, 0, 0)
-    return _Row(name, first, (red, green, blue) if colored else None)
-
-
-def _number(word: str) -> bool:
-    return word.removeprefix("-").isdecimal()
-
-
-def _byte(value: Any, where: str) -> int:
-    number = int(value) if isinstance(value, int) or (isinstance(value, str) and _number(value)) else -1
-    if not 0 <= number <= 255:
-        raise UserError(f"{where}: {value!r} should be a whole number from 0 to 255")
-    return number
-
-
-def _json(text: str, file: Path) -> tuple[list[_Row], list[list[int]]]:
+def _json(text: str, file: Path) -> tuple[list[ClassEntry], list[list[int]]]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -108,35 +81,47 @@ def _json(text: str, file: Path) -> tuple[list[_Row], list[list[int]]]:
     listed, ignore = (content.get("classes"), content.get("ignore", [])) if isinstance(content, dict) else (content, [])
     if not isinstance(listed, list) or not isinstance(ignore, list):
         raise UserError(f"{file} should hold a list of classes, or an object with the lists 'classes' and 'ignore'")
-    rows = [_entry(entry, f"{file} class {number}") for number, entry in enumerate(listed)]
-    return rows, [[_byte(value, str(file)) for value in (v if isinstance(v, list) else [v])] for v in ignore]
+    entries = [_from_json(entry, f"{file} class {number}") for number, entry in enumerate(listed)]
+    return entries, [[_byte(value, str(file)) for value in (v if isinstance(v, list) else [v])] for v in ignore]
 
 
-def _entry(entry: Any, where: str) -> _Row:
+def _from_json(entry: Any, where: str) -> ClassEntry:
     entry = {"name": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise UserError(f"{where} should be a name or an object with 'name' (and 'id', 'color'), it is {entry!r}")
     color = entry.get("color")
     if color is not None and not (isinstance(color, list) and len(color) == 3):
         raise UserError(f"{where}: 'color' should be [red, green, blue], it is {color!r}")
-    red, green, blue = (_byte(value, where) for value in color or (0, 0, 0))
-    return _Row(
-        entry["name"], _byte(entry["id"], where) if "id" in entry else None, (red, green, blue) if color else None
-    )
+    return _checked(ClassEntry(entry["name"], entry.get("id"), tuple(color) if color else None), where)
 
 
-def _labels(rows: list[_Row], file: Path) -> tuple[Label, ...]:
-    if not 1 <= len(rows) < UNLISTED:
-        raise UserError(f"{file} lists {len(rows)} classes, it should be 1 to {UNLISTED - 1}")
-    if len({row.id is None for row in rows}) > 1:
+def _checked(entry: ClassEntry, where: str) -> ClassEntry:
+    red, green, blue = (_byte(value, where) for value in entry.color or (0, 0, 0))
+    number = None if entry.id is None else _byte(entry.id, where)
+    return ClassEntry(entry.name, number, (red, green, blue) if entry.color else None)
+
+
+def _is_number(word: str) -> bool:
+    return word.removeprefix("-").isdecimal()
+
+
+def _byte(value: Any, where: str) -> int:
+    number = int(value) if isinstance(value, int) or (isinstance(value, str) and _is_number(value)) else -1
+    if not 0 <= number <= 255:
+        raise UserError(f"{where}: {value!r} should be a whole number from 0 to 255")
+    return number
+
+
+def _labels(entries: list[ClassEntry], file: Path) -> tuple[Label, ...]:
+    if not 1 <= len(entries) < UNLISTED:
+        raise UserError(f"{file} lists {len(entries)} classes, it should be 1 to {UNLISTED - 1}")
+    if len({entry.id is None for entry in entries}) > 1:
         raise UserError(f"{file} gives some classes an id and some none: give all of them one, or none")
-    ids = [number if row.id is None else row.id for number, row in enumerate(rows)]
-    for what, values in (
-        ("id", ids),
-        ("name", [row.name for row in rows]),
-        ("colour", [row.color for row in rows if row.color]),
-    ):
+    labels = number_labels(entries)
+    colors = [entry.color for entry in entries if entry.color]
+    names = [entry.name for entry in entries]
+    for what, values in (("id", [label.id for label in labels]), ("name", names), ("colour", colors)):
         value, times = Counter(values).most_common(1)[0] if values else (None, 1)
         if times > 1:
             raise UserError(f"{file} gives the {what} {value} to {times} classes")
-    return tuple(Label(row.name, row.color or distinct_color(number), ids[number]) for number, row in enumerate(rows))
+    return labels
