@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import torch
 
+from gald.config.settings import RunConfig
 from gald.engine import checkpoint
-from gald.engine import train as training
+from gald.engine.run import Outcome, Run
+from gald.engine.train import Trainer
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
 # a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
@@ -38,6 +40,11 @@ def line(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "gald.cli", *map(str, arguments)]
 
 
+def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Outcome:
+    """Train in this process, as ``gald train`` does."""
+    return Run(config, out, resume=resume).train()
+
+
 def interrupt(
     arguments: list[str], metrics: Path, step: int, number: signal.Signals
 ) -> subprocess.CompletedProcess[str]:
@@ -55,16 +62,16 @@ def interrupt(
 
 def interrupt_step(number: int, patch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in that training step of this process, counted over all parts of a run."""
-    real: Callable[..., Any] = training.step
+    train_step: Callable[..., Any] = Trainer.train_step
     taken = count(1)
 
-    def step(*arguments: Any) -> Any:
-        means = real(*arguments)
+    def interrupted(*arguments: Any) -> Any:
+        values = train_step(*arguments)
         if next(taken) == number:
             signal.raise_signal(signal.SIGINT)
-        return means
+        return values
 
-    patch.setattr(training, "step", step)
+    patch.setattr(Trainer, "train_step", interrupted)
 
 
 def lines(metrics: Path) -> list[dict[str, float]]:

@@ -68,10 +68,10 @@ def study(
     )
 
     from gald.analysis.study.running import run
-    from gald.support.signals import stoppable
+    from gald.support.signals import stop_on_signals
 
     out = out or Path("runs") / name
-    with stoppable() as stop:
+    with stop_on_signals() as stop:
         stopped = run(name, plan, out, chosen, seeds or plan.seeds, stop)
     if stopped:
         print(f"stopped {stopped}; the same command goes on there")

@@ -70,7 +70,7 @@ def submit(
     from gald.support.device import create_fabric
     from gald.support.errors import UserError, lookup
     from gald.support.files import check_writable
-    from gald.support.signals import stoppable
+    from gald.support.signals import stop_on_signals
 
     server = lookup(SUBMISSIONS, benchmark, "benchmark")
     split = split or server.splits[0]
@@ -96,7 +96,7 @@ def submit(
             raise UserError(f"a picture of {size} does not fit into the memory; give --tile SIDE") from None
 
     classes = server.classes(pairs.labels)
-    with stoppable() as stop:
+    with stop_on_signals() as stop:
         watch = partial(watched, stop=stop)
         maps = label_maps(classes, pairs, work, train_ids, watch)
         seen = write(server, archive, maps, split, classes, watch)

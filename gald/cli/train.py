@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
@@ -13,79 +13,20 @@ from gald.cli.recipes import show_recipes
 from gald.config.difference import WITHOUT_EFFECT, differences
 from gald.config.recipes import RECIPES
 from gald.config.settings import RunConfig, SegmentationConfig, from_json
+from gald.engine.phases import phases_of
 from gald.support.errors import UserError, lookup
-
-if TYPE_CHECKING:
-    from gald.engine.phases import Part
-    from gald.engine.train import Ended
 
 
 def train(
     settings: RunConfig, out: Path = Path("runs/train"), *, resume: bool = False, notes: Sequence[str] = ()
 ) -> None:
     """Train a network and keep its best and last checkpoint in ``out``; a run of several parts goes part by part."""
-    from gald.engine.phases import parts
+    phases_of(settings, out)  # before torch is there: what is missing is said at once
 
-    todo = parts(settings, out)  # before torch is there: what is missing is said at once
+    from gald.engine.run import Run
 
-    from gald.engine.tasks import build_task
-    from gald.engine.train import fit
-
-    task = build_task(settings)
-    if len(todo) > 1:
-        in_parts(todo, settings, out, resume, notes)
-    elif (out / "1-begin").is_dir():
-        raise UserError(f"{out} holds a run of several parts, which this is not; choose another --out")
-    else:
-        report(out, fit(settings, out, resume=resume, notes=notes), task.score_title)
-
-
-def in_parts(todo: Sequence[Part], settings: RunConfig, out: Path, resume: bool, notes: Sequence[str]) -> None:
-    """Train one part after the other, on the same processes. What a later part would lack is told before the first."""
-    from gald.engine.phases import check, said
-    from gald.engine.run_folder import check_folder, check_plan, keep_plan
-    from gald.engine.tasks import build_task
-    from gald.engine.train import fit_here, processes
-    from gald.support.distributed import everyone, first_alone, launched, together
-    from gald.support.signals import stoppable
-
-    task, fabric = build_task(settings), processes(settings)
-    with launched(fabric), stoppable() as stop:
-        together(fabric, lambda: check_folder(out, resume=False))  # a run of one may lie there
-        first_alone(fabric, lambda: check_plan(out, settings, resume))
-        done = together(fabric, lambda: begun(todo, resume))
-        todo = todo[everyone(fabric, done)[0] :]
-        together(fabric, lambda: check(todo))
-        first_alone(fabric, lambda: keep_plan(out, settings))
-        for part in todo:
-            goes_on = everyone(fabric, (part.folder / "last.pt").is_file())[0]
-            words = [*notes, said(part)] if part is todo[0] else [said(part)]
-            ended = fit_here(part.settings, part.folder, fabric, stop, resume=goes_on, notes=words)
-            report(part.folder, ended, task.score_title)
-
-
-def begun(todo: Sequence[Part], resume: bool) -> int:
-    """How many parts are finished. None may hold anything yet but those, and the one that was stopped."""
-    from itertools import takewhile
-
-    from gald.engine.run_folder import check_folder
-    from gald.engine.train import finished
-
-    done = sum(1 for _ in takewhile(lambda each: finished(each.folder, each.settings.steps), todo)) if resume else 0
-    for part in todo[done + 1 :] if resume else todo:
-        check_folder(part.folder, resume=False)  # what lies there went on from other weights than it would now
-    return min(done, len(todo) - 1)
-
-
-def report(folder: Path, ended: Ended, score: str) -> None:
-    """Say how a run, or a part of one, ended; one that was stopped ends the command."""
-    if ended.step < ended.steps:
-        if ended.first:
-            saved = folder / "last.pt"
-            print(f"stopped at step {ended.step} of {ended.steps}, saved in {saved}; go on with --resume")
+    if Run(settings, out, resume=resume).train(notes).stopped:
         raise SystemExit(130)
-    if ended.first:
-        print(f"best checkpoint: {folder / 'best.safetensors'} (val {score} {100 * ended.best:.2f} %)")
 
 
 def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]:

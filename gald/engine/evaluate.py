@@ -20,11 +20,11 @@ from gald.engine.tasks import build_task, load_model
 from gald.engine.tasks.task import DatasetT, PredictionT, SampleT, Task
 from gald.models.pretrained import STREETS
 from gald.support.device import create_fabric, describe_device, peak_memory
-from gald.support.distributed import launched, together
+from gald.support.distributed import on_all_ranks, process_group
 from gald.support.errors import UserError
 from gald.support.files import check_writable, write_json
 from gald.support.progress import track
-from gald.support.signals import leave_interrupts_to_the_parent
+from gald.support.signals import ignore_interrupts
 
 
 @torch.inference_mode()
@@ -45,7 +45,7 @@ def measure(
     prediction and its sample.
     """
     mine = Subset(task.evaluation_samples(dataset), range(fabric.global_rank, len(dataset), fabric.world_size))
-    quiet = leave_interrupts_to_the_parent if workers else None
+    quiet = ignore_interrupts if workers else None
     loader: Iterable[SampleT] = DataLoader(mine, batch_size=None, num_workers=workers, worker_init_fn=quiet)
 
     def look() -> None:
@@ -57,7 +57,8 @@ def measure(
             if each is not None:
                 each(prediction, sample)
 
-    together(fabric, look)  # a faulty file that one process meets ends all, before they wait for each other's counts
+    # a faulty file that one process meets ends all, before they wait for each other's counts
+    on_all_ranks(fabric, look)
     return {key: float(value) for key, value in metrics.compute().items()}
 
 
@@ -105,7 +106,7 @@ def evaluate_checkpoint(
     out = out or folder / f"{path.stem}-{data.name}-{split}.json"
     check_writable(out)
 
-    with launched(fabric):
+    with process_group(fabric):
         seen = data.name == trained_on.name and split in data.train_split  # also of "trainval"
         if seen and fabric.is_global_zero:
             print(f"note: it was trained on {data.train_split!r}; of pictures it hasn't seen this says nothing")

@@ -18,7 +18,7 @@ from gald.models.pretrained import STREETS, scale_for
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
 from gald.support.progress import track
-from gald.support.signals import stoppable
+from gald.support.signals import stop_on_signals
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def predict_pictures(
     writer = task.build_writer(content.labels, out, score)
     _tell_of_earlier(out, {out / file for name in pictures for file in writer.files(name)})
     done, unread = 0, []
-    with stoppable() as stop:
+    with stop_on_signals() as stop:
         for name, path in track(pictures.items(), "predict", len(pictures)):
             try:
                 image = read_image(path)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch.distributed
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from gald.support.errors import UserError, sentence
 
@@ -18,7 +19,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def launched(fabric: Fabric) -> Iterator[None]:
+def process_group(fabric: Fabric) -> Iterator[None]:
     """Start the processes (torchrun's and SLURM's environments are Fabric's own business); part them at the end.
 
     Left to Python's exit, a thread of gloo that still holds the last message aborts one process in ten (SIGABRT in
@@ -29,17 +30,17 @@ def launched(fabric: Fabric) -> Iterator[None]:
     try:
         yield
     except (UserError, SystemExit):
-        _part()
+        _destroy()
         raise
-    _part()
+    _destroy()
 
 
-def _part() -> None:
+def _destroy() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def everyone(fabric: Fabric, value: T) -> list[T]:
+def gather_objects(fabric: Fabric, value: T) -> list[T]:
     """The value of every process, in order of rank."""
     if fabric.world_size == 1:
         return [value]
@@ -48,7 +49,12 @@ def everyone(fabric: Fabric, value: T) -> list[T]:
     return values
 
 
-def together(fabric: Fabric, action: Callable[[], T]) -> T:
+def mean_over_ranks(fabric: Fabric, value: Tensor) -> Tensor:
+    """The mean of the processes' values."""
+    return cast(Tensor, fabric.all_reduce(value, reduce_op="mean")) if fabric.world_size > 1 else value
+
+
+def on_all_ranks(fabric: Fabric, action: Callable[[], T]) -> T:
     """Do ``action`` on every process; where it meets a user's mistake on one, all stop and the first says it.
 
     ``action`` must not wait for other processes itself.
@@ -58,12 +64,12 @@ def together(fabric: Fabric, action: Callable[[], T]) -> T:
         result = action()
     except UserError as error:
         complaint = sentence(error)
-    complaints = [each for each in everyone(fabric, complaint) if each is not None]
+    complaints = [other for other in gather_objects(fabric, complaint) if other is not None]
     if complaints:
         raise UserError(complaints[0]) if fabric.is_global_zero else SystemExit(2)
     return result
 
 
-def first_alone(fabric: Fabric, action: Callable[[], T]) -> T | None:
+def on_rank_zero(fabric: Fabric, action: Callable[[], T]) -> T | None:
     """Do ``action`` on the first process only; its mistake ends all, and nobody goes on before it is done."""
-    return together(fabric, lambda: action() if fabric.is_global_zero else None)
+    return on_all_ranks(fabric, lambda: action() if fabric.is_global_zero else None)

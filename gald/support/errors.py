@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -14,6 +14,26 @@ class UserError(ValueError):
 
     The command line prints the sentence and no traceback; everything else that is raised is a defect of ours.
     """
+
+
+class Mistakes:
+    """Gathers what the user got wrong, to tell all of it at once."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def attempt(self, action: Callable[[], T]) -> T | None:
+        """What ``action`` returns, or None where it meets a mistake."""
+        try:
+            return action()
+        except UserError as error:
+            self.sentences.append(sentence(error))
+            return None
+
+    def tell(self) -> None:
+        """Raise `UserError` if there were any."""
+        if self.sentences:
+            raise UserError("\nalso: ".join(dict.fromkeys(self.sentences)))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

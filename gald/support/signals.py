@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Within, the first signal is a wish, which the function that is yielded tells; the second one stops at once."""
     wished: list[int] = []
 
@@ -30,12 +30,12 @@ def stoppable() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def leave_signals_to_the_parent(worker: int) -> None:
+def ignore_signals(worker: int) -> None:
     """Ctrl-C and SLURM's SIGTERM reach the whole process group; the run decides, its loading processes go on."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def leave_interrupts_to_the_parent(worker: int) -> None:
+def ignore_interrupts(worker: int) -> None:
     """The same for Ctrl-C alone, where nobody closes the loader by hand and Python ends it by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

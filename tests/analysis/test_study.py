@@ -78,11 +78,11 @@ COMMAND = """
 import sys, time
 from test_study import tiny
 from gald.cli import main as cli
-from gald.engine import train as training
+from gald.engine.train import Trainer
 from gald.analysis.study import STUDIES
 STUDIES["tiny"] = tiny
-slow, step = float(sys.argv.pop(1)), training.step
-training.step = lambda *each: (time.sleep(slow), step(*each))[1]
+slow, train_step = float(sys.argv.pop(1)), Trainer.train_step
+Trainer.train_step = lambda *each: (time.sleep(slow), train_step(*each))[1]
 cli.main(sys.argv[1:])
 """
 

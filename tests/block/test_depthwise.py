@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gald.block.depthwise import DepthwiseConvolution, depthwise, train_depthwise_fast
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
-from gald.engine import train as training
+from gald.engine.build import build_network
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.models.segmenter import Segmenter
 from gald.support.device import create_fabric
@@ -190,7 +190,9 @@ def test_a_run_on_a_cpu_takes_it_where_it_pays(
     model = SegmenterConfig(backbone="mobilenetv3_small_050", ga="psp", channels=8, output_stride=16)
     data = SegmentationDataConfig(name="camvid", root=root)
     config = SegmentationConfig(model=model, data=data, precision=precision, compile=compile_it, accelerator="cpu")
-    _, _, network = training.build(SegmentationTask(config), config, create_fabric("cpu"), None)
+    task = SegmentationTask(config)
+    labels = task.build_dataset("train").labels
+    network = build_network(task, config, labels, create_fabric("cpu"), None)
     kinds = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.groups == each.in_channels > 1]
     assert any(each.kernel_size == (5, 5) for each in kinds)
     pays = (precision, compile_it) == ("bf16-mixed", False)

@@ -23,7 +23,7 @@ from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.config.recipes import RECIPES
 from gald.config.settings import SegmentationConfig
 from gald.engine import checkpoint
-from gald.engine.phases import parts
+from gald.engine.phases import phases_of
 from gald.engine.tasks import load_model
 from gald.support.errors import UserError
 
@@ -76,7 +76,7 @@ def test_a_recipe_is_trained_stopped_resumed_measured_and_submitted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     recipe, settings, out = SEGMENTATION[name], small(SEGMENTATION[name], roots), tmp_path / "run"
-    last = parts(settings, out)[-1].folder
+    last = phases_of(settings, out)[-1].folder
     interrupt_step(3 if settings.then else 1, monkeypatch)  # in the second part, if there is one
     with pytest.raises(SystemExit, match="130"):
         train(settings, out)
@@ -101,7 +101,7 @@ def test_a_recipe_is_trained_stopped_resumed_measured_and_submitted(
 def check_parts(recipe: SegmentationConfig, settings: SegmentationConfig, out: Path) -> None:
     """Each part took its last step on the recipe's own data, loss and rate; the network has the recipe's parts."""
     before: dict[str, torch.Tensor] = {}
-    for number, part in enumerate(parts(settings, out)):
+    for number, part in enumerate(phases_of(settings, out)):
         content = checkpoint.load(part.folder / "last.pt")
         assert content.step == 2
         run = content.config

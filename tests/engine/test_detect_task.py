@@ -15,7 +15,7 @@ import torch
 import torchvision
 from fake import coco, voc0712
 from PIL import Image
-from running import assert_same, gald, interrupt, line, lines
+from running import assert_same, fit, gald, interrupt, line, lines
 from safetensors.torch import save_file
 
 from gald.cli import main as cli
@@ -32,12 +32,13 @@ from gald.data.datasets.shapes import shapes
 from gald.data.readers.coco_masks import mask_of, runs_of
 from gald.data.transforms import detection as transforms
 from gald.engine import checkpoint
-from gald.engine.run_folder import claimed
+from gald.engine.build import build_trainer
+from gald.engine.optim import learning_rate
+from gald.engine.run_folder import folder_lock
 from gald.engine.tasks import load_model
 from gald.engine.tasks.detection import DetectionTask, build_detector, objects_of, torchvision_target
-from gald.engine.train import fit, keep_last, learning_rate, loop, prepare
 from gald.support.device import create_fabric
-from gald.support.distributed import launched
+from gald.support.distributed import process_group
 from gald.support.errors import UserError
 
 TINY = (
@@ -144,24 +145,23 @@ def test_what_is_to_be_ignored_is_not_trained_on() -> None:
 
 
 def test_the_rate_falls_in_drops() -> None:
-    config = replace(CONFIG, steps=12, optim=OptimizerConfig(lr=1.0, schedule="drops", drops=(0.5, 0.75), warmup=2))
-    rates = [learning_rate(config, step) for step in range(12)]
+    optim = OptimizerConfig(lr=1.0, schedule="drops", drops=(0.5, 0.75), warmup=2)
+    rates = [learning_rate(optim, step, 12) for step in range(12)]
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
 
 
 def test_a_network_that_is_not_sound_is_not_kept(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    with launched(create_fabric("cpu")):
-        run = prepare(DetectionTask(CONFIG), replace(CONFIG, steps=3), out, create_fabric("cpu"))
-        run.model, batch = run.model.module, [shapes(split="train", size=(64, 64))[0]]
-        keep_last(run, batch)
-        assert checkpoint.load(out / "last.pt").step == 0
-        run.step = 1
-        with torch.no_grad():
-            next(run.model.backbone.fpn.parameters()).fill_(float("nan"))
-        with pytest.raises(UserError, match="the loss is not finite at step 1, batch train_00000"):
-            keep_last(run, batch)
-    assert checkpoint.load(out / "last.pt").step == 0
+    last = tmp_path / "last.pt"
+    trainer = build_trainer(DetectionTask(CONFIG), replace(CONFIG, steps=3), tmp_path, create_fabric("cpu"))
+    learned = [shapes(split="train", size=(64, 64))[0]]
+    trainer.save_last(learned)
+    assert checkpoint.load(last).step == 0
+    trainer.step = 1
+    with torch.no_grad():
+        next(trainer.model.backbone.fpn.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss is not finite at step 1, batch train_00000"):
+        trainer.save_last(learned)
+    assert checkpoint.load(last).step == 0
 
 
 def test_a_network_is_what_the_settings_say() -> None:
@@ -317,9 +317,9 @@ def test_every_recipe_trains_resumes_and_is_measured_in_miniature(
     run = tmp_path / "run"
     torch.manual_seed(0)
     fabric = create_fabric("cpu", precision=config.precision)
-    with launched(fabric), claimed(run, fabric):
-        begun = prepare(DetectionTask(config), config, run, fabric)
-        loop(begun, stop=lambda: begun.step >= 1)
+    with process_group(fabric), folder_lock(run, fabric):
+        trainer = build_trainer(DetectionTask(config), config, run, fabric)
+        trainer.fit(stop=lambda: trainer.step >= 1)
     assert checkpoint.load(run / "last.pt").step == 1
     ended = fit(config, run, resume=True)
     assert ended.step == 2

@@ -23,8 +23,9 @@ from gald.config.settings import (
     to_json,
 )
 from gald.engine import checkpoint
-from gald.engine.phases import parts
-from gald.engine.train import finished, fit_here, processes
+from gald.engine.build import training_fabric
+from gald.engine.phases import phases_of
+from gald.engine.run import Run, train_phase
 from gald.support.device import create_fabric
 from gald.support.errors import UserError
 
@@ -118,9 +119,9 @@ def test_a_part_begins_with_the_weights_of_the_part_before(root: Path, tmp_path:
     """Stopped before its first step, it holds them bit for bit; where batch norm is frozen, it keeps the norms'."""
     plan = plan_at(root)
     train(replace(plan, then=(COARSE,)), tmp_path / "run")
-    first, coarse = parts(plan, tmp_path / "run")[:2]
+    first, coarse = phases_of(plan, tmp_path / "run")[:2]
     again = tmp_path / "again"
-    fit_here(coarse.settings, again, processes(plan), lambda: True)
+    train_phase(replace(coarse, folder=again), training_fabric(plan), lambda: True)
     before, begun, ended = (checkpoint.load(each / "last.pt") for each in (first.folder, again, coarse.folder))
     assert (begun.step, ended.step) == (0, 2)
     assert all(torch.equal(value, before.weights[name]) for name, value in begun.weights.items())
@@ -135,7 +136,7 @@ def test_a_part_begins_with_the_weights_of_the_part_before(root: Path, tmp_path:
 def test_the_second_parts_data_and_rate_are_its_own(root: Path, vistas: Path, tmp_path: Path) -> None:
     plan = plan_at(root, then=(replace(VISTAS, root=vistas), FINE))
     train(plan, tmp_path)
-    begin, other, fine = (checkpoint.load(each.folder / "last.pt").config for each in parts(plan, tmp_path))
+    begin, other, fine = (checkpoint.load(each.folder / "last.pt").config for each in phases_of(plan, tmp_path))
     assert (begin.data.root, other.data.root, fine.data.root) == (root, vistas, root)
     assert (begin.data.name, other.data.name, fine.data.name) == ("cityscapes", "mapillary19", "cityscapes")
     assert (begin.optim.lr, other.optim.lr, fine.optim.lr) == (0.01, 0.01, 0.001)
@@ -204,11 +205,17 @@ def test_later_parts_never_go_on_from_strangers(root: Path, straight: Path, tmp_
         train(plan_at(root, optim=replace(PLAN.optim, lr=0.5)), straight, resume=True)
 
 
-def test_a_part_that_was_not_validated_is_not_finished(straight: Path, tmp_path: Path) -> None:
-    assert finished(straight / "3-fine", checkpoint.load(straight / "3-fine" / "last.pt").step)
-    shutil.copytree(straight / "3-fine", tmp_path / "part")
-    (tmp_path / "part" / "best.safetensors").unlink()
-    assert not finished(tmp_path / "part", 1)
+def test_a_part_that_was_not_validated_is_not_finished(root: Path, straight: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(straight, out)
+    resumed = Run(plan_at(root, data=replace(PLAN.data, root=root)), out, resume=True)
+    assert resumed.check().finished == 3
+    log = out / "3-fine" / "metrics.jsonl"
+    log.write_text("".join(line for line in log.read_text().splitlines(True) if '"val"' not in line))
+    start = resumed.check()
+    assert start.finished == 2
+    assert start.saved is not None
+    assert start.saved.step == 1
 
 
 @pytest.mark.parametrize(

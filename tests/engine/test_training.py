@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import resource
 import shutil
 import signal
@@ -21,7 +22,7 @@ from fake import camvid as fake_camvid
 from fake.streets import label as write_label
 from filelock import FileLock
 from lightning_fabric import Fabric
-from running import ENVIRONMENT, TINY, assert_same, gald, interrupt, interrupt_step, line, lines
+from running import ENVIRONMENT, TINY, assert_same, fit, gald, interrupt, interrupt_step, line, lines
 from safetensors.torch import save_file
 
 from gald.config.settings import (
@@ -35,15 +36,15 @@ from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.data.sampling import Stream
 from gald.data.segmentation import SegmentationDataset
-from gald.engine import checkpoint
+from gald.engine import build, checkpoint
 from gald.engine import train as training
-from gald.engine.run_folder import Log
+from gald.engine.log import Log
+from gald.engine.optim import learning_rate
 from gald.engine.tasks import load_model
 from gald.engine.tasks.segmentation import class_weights
-from gald.engine.train import fit, learning_rate
 from gald.images.io import read_label
 from gald.models.segmenter import Segmenter
-from gald.support.distributed import launched
+from gald.support.distributed import process_group
 from gald.support.errors import UserError
 
 CONFIG = SegmentationConfig(
@@ -200,27 +201,59 @@ def test_synchronised_batch_norm_keeps_the_activations_inside_timms_norms() -> N
     network = Segmenter.from_config(replace(CONFIG.model, backbone="test_efficientnet"), 5).eval()
     images = torch.rand(1, 3, 64, 64)
     before = network(images)["out"]
-    torch.testing.assert_close(training.convert_sync_batchnorm(network)(images)["out"], before)
+    torch.testing.assert_close(build.convert_sync_batchnorm(network)(images)["out"], before)
 
 
-def test_what_a_run_began_from_may_be_gone_when_it_goes_on(root: Path, tmp_path: Path) -> None:
+def test_what_a_run_began_from_may_be_gone_when_it_goes_on(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = tmp_path / "weights.safetensors"
     save_file(timm.create_model("test_resnet").state_dict(), weights)
     config = config_at(root, model=replace(CONFIG.model, weights=weights), steps=4)
-    ended = fit(config, tmp_path / "run")
-    assert ended.step == 4
+    interrupt_step(2, monkeypatch)
+    assert fit(config, tmp_path / "run").step == 2
     weights.unlink()
-    fit(config, tmp_path / "run", resume=True)
+    assert fit(config, tmp_path / "run", resume=True).step == 4
 
 
-def test_a_torn_line_in_the_log_is_dropped(root: Path, tmp_path: Path) -> None:
+def test_a_torn_line_in_the_log_is_dropped_and_its_validation_done_again(root: Path, tmp_path: Path) -> None:
+    """Killed while the last line was written; without that line the run isn't finished."""
     fit(config_at(root), tmp_path)
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2, "kin')
+    log = tmp_path / "metrics.jsonl"
+    whole, val = log.read_text().splitlines()[:-1], log.read_text().splitlines()[-1]
+    assert '"kind": "val"' in val
+    log.write_text("\n".join([*whole, val[:20]]))
     fit(config_at(root), tmp_path, resume=True)
-    assert all(line.endswith("}") for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
-    kinds = [each["kind"] for each in lines(tmp_path / "metrics.jsonl")]
-    assert kinds.count("val") == 1  # done again, not written twice
+    assert all(line.endswith("}") for line in log.read_text().splitlines())
+    assert [line["kind"] for line in lines(log)].count("val") == 1
+
+
+def test_an_ended_run_says_so_and_is_left_as_it_is(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ["train", "synthetic", "--data.name", "camvid", "--data.root", root, "--out", out, *TINY, "--steps", "1"]
+    assert gald(*command).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    (root / "train").rename(tmp_path / "gone")  # nor are its data looked at
+    done = gald("train", "--resume", "--out", out)
+    (tmp_path / "gone").rename(root / "train")
+    assert done.returncode == 0, done.stderr
+    best = out / "best.safetensors"
+    score = f"val mIoU {100 * checkpoint.load(best).best:.2f} %"
+    assert done.stdout == f"finished: 1 steps; best checkpoint: {best} ({score})\n"
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_what_is_wrong_is_told_at_once_and_nothing_is_made(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = gald(
+        "train", "synthetic", "--data.name", "camvid", "--data.root", root, "--data.val-split", "nowhere",
+        "--precision", "bf16-mixed", "--out", tmp_path / "file" / "run", "--accelerator", "cpu",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert re.match(r"gald: can't write into .*run: .*file is a file; choose another --out", first)
+    assert second.startswith("also: unknown split 'nowhere'")
 
 
 def test_a_log_that_cannot_be_written_costs_lines_not_the_run(
@@ -237,7 +270,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pictures_and_keeps_the_la
 ) -> None:
     wild = config_at(root, optim=OptimizerConfig(lr=1e-3, warmup=0), steps=20)
     real = training.learning_rate
-    monkeypatch.setattr(training, "learning_rate", lambda config, step: 1e30 if step == 3 else real(config, step))
+    monkeypatch.setattr(training, "learning_rate", lambda *args: 1e30 if args[1] == 3 else real(*args))
     with pytest.raises(UserError, match=r"not finite at step \d+, batch train_\w+.*last good checkpoint is .*last\.pt"):
         fit(wild, tmp_path / "run")
     kept = tmp_path / "run" / "last.pt"
@@ -295,7 +328,7 @@ class Gathered(Fabric):
 def test_processes_part_at_the_end_and_after_a_mistake(error: type[BaseException] | None, parted: bool) -> None:
     """After anything else they don't: another process may be amid a message."""
     try:
-        with contextlib.suppress(UserError, SystemExit, OSError), launched(Gathered(accelerator="cpu", devices=1)):
+        with contextlib.suppress(UserError, SystemExit, OSError), process_group(Gathered(accelerator="cpu", devices=1)):
             assert torch.distributed.is_initialized()
             if error is not None:
                 raise error
@@ -311,10 +344,10 @@ def test_a_batch_that_the_processes_cannot_share(root: Path, tmp_path: Path) -> 
 
 
 def test_poly_schedule_with_warm_up() -> None:
-    config = replace(CONFIG, steps=100, optim=OptimizerConfig(lr=0.1, power=0.9, warmup=10))
-    assert learning_rate(config, 0) == pytest.approx(0.01)
-    assert learning_rate(config, 50) == pytest.approx(0.1 * 0.5**0.9)
-    assert learning_rate(config, 99) == pytest.approx(0.1 * 0.01**0.9)
+    optim = OptimizerConfig(lr=0.1, power=0.9, warmup=10)
+    assert learning_rate(optim, 0, 100) == pytest.approx(0.01)
+    assert learning_rate(optim, 50, 100) == pytest.approx(0.1 * 0.5**0.9)
+    assert learning_rate(optim, 99, 100) == pytest.approx(0.1 * 0.01**0.9)
 
 
 def test_class_weights_by_hand() -> None:

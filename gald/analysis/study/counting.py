@@ -21,7 +21,7 @@ from gald.metrics import MeanIoU
 from gald.support.errors import UserError
 from gald.support.files import write_whole
 from gald.support.progress import track
-from gald.support.signals import leave_interrupts_to_the_parent
+from gald.support.signals import ignore_interrupts
 
 
 class Stopped(Exception):
@@ -55,7 +55,7 @@ def count(
     predict = task.build_predictor(network.to(fabric.device).eval())
     metric = MeanIoU(len(pairs.labels)).to(fabric.device)  # the cheapest: the numbers are made of the counts
     measure(task, predict, pairs, metric, fabric, workers=workers, what=what, each=keep)
-    quiet = leave_interrupts_to_the_parent if workers else None
+    quiet = ignore_interrupts if workers else None
     counted: Any = DataLoader(_Counted(maps, len(pairs.labels)), None, num_workers=workers, worker_init_fn=quiet)
     pictures = []
     for counts in track(counted, f"count {what}", len(maps)):

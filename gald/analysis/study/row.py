@@ -18,8 +18,11 @@ from gald.analysis.study.study import Study
 from gald.config.settings import SegmentationConfig
 from gald.data.segmentation import SegmentationDataset
 from gald.engine import checkpoint
+from gald.engine.build import training_fabric
+from gald.engine.phases import Phase
+from gald.engine.run import train_phase
+from gald.engine.run_folder import load_resumable
 from gald.engine.tasks.segmentation import SegmentationTask
-from gald.engine.train import fit_here, processes
 from gald.support.device import create_fabric, describe_device
 from gald.support.files import write_json
 
@@ -41,9 +44,10 @@ def do(
         labels = next(iter(splits.values())).labels
         checkpoint.save(each.beginning, checkpoint.Checkpoint(row, labels, 0, -math.inf, dict(weights)))
     try:
-        ended = fit_here(row, each.folder, processes(row), stop, resume=weights is None)
-        if ended.step < ended.steps:
-            return f"at step {ended.step} of {ended.steps}"
+        saved = load_resumable(row, each.folder) if weights is None else None
+        outcome = train_phase(Phase(each.folder, row), training_fabric(row), stop, saved=saved)
+        if outcome.stopped:
+            return f"at step {outcome.step} of {outcome.steps}"
         each.beginning.unlink(missing_ok=True)
         _measure(each, row, splits, stop, lambda: (time.monotonic() - began) / steps if steps else None)
     except Stopped:

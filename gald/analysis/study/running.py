@@ -14,7 +14,7 @@ from gald.analysis.study.plan import Place, keep_plan, place, seeds_there
 from gald.analysis.study.row import do
 from gald.analysis.study.study import Study
 from gald.data.segmentation import SegmentationDataset
-from gald.engine.run_folder import claimed
+from gald.engine.run_folder import folder_lock
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.models.segmenter import Segmenter
 from gald.support.device import create_fabric
@@ -30,7 +30,7 @@ def run(name: str, study: Study, out: Path, rows: Sequence[str], seeds: Sequence
         UserError: missing data, another protocol than the folder was begun with, what a training raises.
     """
     train, splits = data_of(study)
-    with claimed(out, create_fabric(study.rows[study.reference].accelerator)):
+    with folder_lock(out, create_fabric(study.rows[study.reference].accelerator)):
         keep_plan(out, name, study, {study.train_split: train, **splits})
         book = Book(name, study, out, splits, seeds_there(out, study, seeds))
         todo = [each for each in places(study, out, rows, seeds) if not each.finished(tuple(splits))]
