@@ -16,22 +16,11 @@ from collections.abc import Sequence
 from torchmetrics import Metric, MetricCollection
 
 from gald.metrics.boundary import BoundaryF, BoundaryIoU
-from gald.metrics.columns import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS
 from gald.metrics.instance_iou import InstanceIoU
 from gald.metrics.iou import LabelMetric, MeanIoU
 from gald.metrics.size import SizeIoU
 
-__all__ = [
-    "SEGMENTATION_COLUMNS",
-    "SEGMENTATION_MEANS",
-    "BoundaryF",
-    "BoundaryIoU",
-    "InstanceIoU",
-    "LabelMetric",
-    "MeanIoU",
-    "SizeIoU",
-    "segmentation_metrics",
-]
+__all__ = ["BoundaryF", "BoundaryIoU", "InstanceIoU", "LabelMetric", "MeanIoU", "SizeIoU", "segmentation_metrics"]
 
 
 def segmentation_metrics(

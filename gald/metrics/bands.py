@@ -80,8 +80,5 @@ class BandIoU(LabelMetric):
         accuracy = ratio(hit.sum(1), matrices.sum((1, 2))).tolist()
         results: dict[str, float] = {}
         for title, values, share in zip(self.titles, iou, accuracy, strict=True):
-            results |= {
-                f"band_accuracy/{title}": share,
-                **self.report(f"band_iou/{title}", f"band_iou/{title}", values),
-            }
+            results |= {f"band_accuracy/{title}": share, **self.report(f"band_iou/{title}", values)}
         return results

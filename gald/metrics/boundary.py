@@ -105,7 +105,7 @@ class BoundaryIoU(LabelMetric):
 
     def compute(self) -> dict[str, float]:
         """Return the ratios of everything seen since the last ``reset()``."""
-        return self.report("boundary_iou", "boundary_iou", ratio(self.intersection, self.union))
+        return self.report("boundary_iou", ratio(self.intersection, self.union))
 
 
 class Contour(NamedTuple):
@@ -186,7 +186,7 @@ class BoundaryF(LabelMetric):
         """Add a batch of label maps; a value that is no class is a `gald.support.errors.UserError`."""
         prediction, target, valid = self.checked(prediction, target)
         ours, theirs = contour(prediction, valid), contour(target, valid)
-        found = torch.stack([torch.bincount(each.label, minlength=self.num_classes) for each in (ours, theirs)])
+        found = torch.stack([torch.bincount(side.label, minlength=self.num_classes) for side in (ours, theirs)])
         self.all_prediction += found[0]
         self.all_target += found[1]
         # a class with a contour in one map only has nothing to meet; the others get a bit each
@@ -201,8 +201,8 @@ class BoundaryF(LabelMetric):
         bits = code.new_zeros(shape.numel())
         bits[theirs.place] = code[theirs.label]
         near = spread(F.pad(bits.reshape(shape), [max(self.tolerances)] * 4), self.tolerances)
-        met = [(each.flatten()[ours.place] & code[ours.label]) != 0 for each in near]
-        return torch.stack([torch.bincount(ours.label[each], minlength=self.num_classes) for each in met])
+        met = [(spread_bits.flatten()[ours.place] & code[ours.label]) != 0 for spread_bits in near]
+        return torch.stack([torch.bincount(ours.label[hits], minlength=self.num_classes) for hits in met])
 
     def compute(self) -> dict[str, float]:
         """Return the scores of everything seen since the last ``reset()``."""
@@ -213,5 +213,5 @@ class BoundaryF(LabelMetric):
         scores = scores.nan_to_num(0.0).masked_fill(self.all_prediction + self.all_target == 0, torch.nan)
         results: dict[str, float] = {}
         for tolerance, values in zip(self.tolerances, scores, strict=True):
-            results |= self.report(f"boundary_f/{tolerance}px", f"boundary_f/{tolerance}px", values)
+            results |= self.report(f"boundary_f/{tolerance}px", values)
         return results

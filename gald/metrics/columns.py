@@ -1,6 +1,8 @@
-"""What a table of segmentation results shows: a heading and the pattern of its keys, and the keys of the means."""
+"""What a table of results shows: for each heading the pattern of its keys, and the keys of the means under them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 SEGMENTATION_COLUMNS = {
     "IoU": "iou/{}",
@@ -13,4 +15,24 @@ SEGMENTATION_COLUMNS = {
     "medium": "iou_medium/{}",
     "large": "iou_large/{}",
 }
-SEGMENTATION_MEANS = ("miou", *(key.removesuffix("/{}") for key in list(SEGMENTATION_COLUMNS.values())[1:]))
+BOX_COLUMNS = {
+    "VOC AP": "voc/ap/{}",
+    "AP": "box/ap/{}",
+    "AP50": "box/ap50/{}",
+    "AP75": "box/ap75/{}",
+    "small": "box/ap_small/{}",
+    "medium": "box/ap_medium/{}",
+    "large": "box/ap_large/{}",
+}
+MASK_COLUMNS = {
+    **BOX_COLUMNS,
+    **{f"mask {heading}": key.replace("box/", "mask/") for heading, key in [*BOX_COLUMNS.items()][1:]},
+    "boundary AP": "boundary/ap/{}",
+}
+MEANS = {"iou": "miou", "voc/ap": "voc/map"}  # those that aren't called as their column
+
+
+def means(columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keys of the means that stand under ``columns``, in the same order."""
+    keys = (pattern.removesuffix("/{}") for pattern in columns.values())
+    return tuple(MEANS.get(key, key) for key in keys)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float64, Int16, Int64, Integer
 from torch import Tensor
-from torchmetrics import Metric
 
+from gald.metrics.class_metric import ClassMetric
 from gald.support.errors import UserError
 
 BYTE = 256  # values of an 8-bit label map
@@ -21,41 +21,25 @@ PIECE = 2**18  # pixels that are counted at once on a CPU: what is made of them 
 MOST_CLASSES = 32766  # labels and two marks (no label, outside) fit into an int16
 
 
-class LabelMetric(Metric):
-    """What the metrics on label maps share: class names, the ignored value, the check of both maps.
+class LabelMetric(ClassMetric):
+    """What the metrics on label maps share: the ignored value, the check of both maps.
 
     Args:
-        num_classes: K; the classes are the values 0 .. K-1.
-        names: one name a class, for the keys of ``compute()``; the class numbers if not given.
+        num_classes, names: see `gald.metrics.class_metric.ClassMetric`.
         ignore_index: the value in the truth whose pixels are left out; not one of the classes.
 
     Every state is a sum (``dist_reduce_fx="sum"``), so several processes, or metrics merged with ``merge_state``, give
     exactly the numbers of one.
 
     Raises:
-        UserError: too many classes; names that are too few, too many or not distinct; an ignored value that is a class.
+        UserError: too many classes; an ignored value that is a class.
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
     def __init__(self, num_classes: int, *, names: Sequence[str] | None = None, ignore_index: int = 255) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.names = tuple(names) if names is not None else tuple(str(each) for each in range(num_classes))
+        super().__init__(num_classes, names)
         self.ignore_index = ignore_index
-        if not 1 <= num_classes <= MOST_CLASSES:
+        if num_classes > MOST_CLASSES:
             raise UserError(f"num_classes is {num_classes}, but must be from 1 to {MOST_CLASSES}")
-        if len(self.names) != num_classes:
-            raise UserError(
-                f"{len(self.names)} class names were given for {num_classes} classes; give one name a class"
-            )
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
-        if twice:
-            raise UserError(
-                f"class name {twice[0]!r} stands for more than one class; results are kept by name, so rename one"
-            )
         if 0 <= ignore_index < num_classes:
             raise UserError(
                 f"ignore_index {ignore_index} is one of the {num_classes} classes; take a value that is not"
@@ -96,10 +80,10 @@ class LabelMetric(Metric):
         bins = labels.masked_fill(~where, self.num_classes).flatten()
         return torch.bincount(bins, minlength=self.num_classes + 1)[:-1]
 
-    def report(self, mean: str, each: str, values: Float64[Tensor, " k"]) -> dict[str, float]:
-        """Return ``{mean: ..., "each/NAME": ...}``; NaN says "no such pixel anywhere" and is left out of the mean."""
+    def report(self, key: str, values: Float64[Tensor, " k"]) -> dict[str, float]:
+        """Return ``{key: mean, "key/NAME": ...}``; NaN says "no such pixel anywhere" and is left out of the mean."""
         per_class = zip(self.names, values.tolist(), strict=True)
-        return {mean: values.nanmean().item(), **{f"{each}/{name}": value for name, value in per_class}}
+        return {key: values.nanmean().item(), **{f"{key}/{name}": value for name, value in per_class}}
 
 
 def ratio(part: Int64[Tensor, "*n"], whole: Int64[Tensor, "*m"]) -> Float64[Tensor, "*n"]:
@@ -155,5 +139,6 @@ class MeanIoU(LabelMetric):
         """Return the ratios of everything seen since the last ``reset()``."""
         hit = self.confusion.diagonal()
         union = self.confusion.sum(0) + self.confusion.sum(1) - hit
-        values = self.report("miou", "iou", ratio(hit, union))
-        return {"pixel_accuracy": ratio(hit.sum(), self.confusion.sum()).item(), **values}
+        values = self.report("iou", ratio(hit, union))
+        accuracy = ratio(hit.sum(), self.confusion.sum()).item()
+        return {"pixel_accuracy": accuracy, "miou": values.pop("iou"), **values}

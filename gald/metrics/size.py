@@ -100,7 +100,7 @@ class SizeIoU(LabelMetric):
 
     def _sizes(self, labels: Int16[Tensor, "b h w"]) -> Int64[Tensor, "b h w"]:
         """Return 0, 1 or 2 for the size of the object that each pixel belongs to (found on the CPU)."""
-        areas = np.stack([object_area(each) for each in labels.cpu().numpy()])
+        areas = np.stack([object_area(picture) for picture in labels.cpu().numpy()])
         return torch.from_numpy(np.searchsorted(self.limits, areas, side="right")).to(labels.device)
 
     def _tally(
@@ -115,6 +115,6 @@ class SizeIoU(LabelMetric):
         """Return the ratios of everything seen since the last ``reset()``."""
         values = ratio(self.true_positive, self.true_positive + self.false_negative + self.false_positive)
         results: dict[str, float] = {}
-        for size, each in zip(SIZES, values, strict=True):
-            results |= self.report(f"iou_{size}", f"iou_{size}", each)
+        for size, by_class in zip(SIZES, values, strict=True):
+            results |= self.report(f"iou_{size}", by_class)
         return results

@@ -19,7 +19,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import ndimage
 
-from gald.metrics.detection import CocoAP, VocAP, detection_columns, detection_means, detection_metrics
+from gald.metrics.columns import BOX_COLUMNS, MASK_COLUMNS, means
+from gald.metrics.detection import CocoAP, VocAP, detection_metrics
 from gald.support.errors import UserError
 
 # pycocotools' decode speaks to numpy as numpy 1 wished
@@ -556,10 +557,9 @@ def test_masks_are_kept_small():
 def test_every_column_of_the_table_has_its_number():
     for masks in (False, True):
         found = result(detection_metrics(3, NAMES, masks=masks), scenes(1))
-        patterns = detection_columns(masks).values()
-        assert {key.format(name) for key in patterns for name in NAMES} | {*detection_means(masks)} <= found.keys()
-        assert len(detection_means(masks)) == len(patterns)
-    for pattern, mean in zip(detection_columns(True).values(), detection_means(True), strict=True):
+        columns = MASK_COLUMNS if masks else BOX_COLUMNS
+        assert {key.format(name) for key in columns.values() for name in NAMES} | {*means(columns)} <= found.keys()
+    for pattern, mean in zip(MASK_COLUMNS.values(), means(MASK_COLUMNS), strict=True):
         values = [found[pattern.format(name)] for name in NAMES]
         values = [value for value in values if not math.isnan(value)] or [math.nan]
         assert found[mean] == pytest.approx(sum(values) / len(values), nan_ok=True), mean

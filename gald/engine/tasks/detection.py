@@ -21,7 +21,8 @@ from gald.data.sampling import Stream, TransformedDataset
 from gald.data.transforms import detection as transforms
 from gald.engine.outputs import FoundObjects
 from gald.engine.tasks.task import ComputeLoss
-from gald.metrics.detection import VocAP, detection_columns, detection_means, detection_metrics
+from gald.metrics.columns import BOX_COLUMNS, MASK_COLUMNS, means
+from gald.metrics.detection import VocAP, detection_metrics
 from gald.models.detection import FasterDetector, UncastTargets, from_config, load_torchvision
 from gald.support.errors import UserError
 from gald.support.tables import class_table, percent
@@ -116,10 +117,11 @@ class DetectionTask:
 
     def score_table(self, scores: dict[str, float], dataset: DetectionDataset) -> Table:
         """The scores of the complete metrics, a row a class."""
-        names, masks = [label.name for label in dataset.labels], dataset.has_masks
+        names = [label.name for label in dataset.labels]
+        columns = MASK_COLUMNS if dataset.has_masks else BOX_COLUMNS
         voc, recall = percent(scores["voc/map_11point"]), percent(scores["box/ar100"])
         title = f"VOC 2007's 11-point mAP {voc} %, COCO's AR {recall} %"
-        return class_table(scores, names, title, detection_columns(masks), detection_means(masks))
+        return class_table(scores, names, title, columns, means(columns))
 
     def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> FoundObjects:
         """Drawn boxes, and all objects as JSON."""

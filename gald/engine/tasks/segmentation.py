@@ -24,7 +24,8 @@ from gald.engine.inference import compose
 from gald.engine.losses import segmentation_loss
 from gald.engine.outputs import LabelMaps
 from gald.engine.tasks.task import ComputeLoss
-from gald.metrics import SEGMENTATION_COLUMNS, SEGMENTATION_MEANS, MeanIoU, segmentation_metrics
+from gald.metrics import MeanIoU, segmentation_metrics
+from gald.metrics.columns import SEGMENTATION_COLUMNS, means
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 from gald.support.progress import track
@@ -128,7 +129,7 @@ class SegmentationTask:
 def segmentation_table(scores: dict[str, float], names: Sequence[str]) -> Table:
     """The scores of `gald.metrics.segmentation_metrics`, a row a class."""
     title = f"pixel accuracy {percent(scores['pixel_accuracy'])} %"
-    return class_table(scores, names, title, SEGMENTATION_COLUMNS, SEGMENTATION_MEANS)
+    return class_table(scores, names, title, SEGMENTATION_COLUMNS, means(SEGMENTATION_COLUMNS))
 
 
 def class_weights(pairs: SegmentationDataset, show_progress: bool = True) -> Tensor:

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from torchmetrics import Metric, MetricCollection
 
 from gald.metrics.detection.coco import CocoAP
-from gald.metrics.detection.columns import detection_columns, detection_means
-from gald.metrics.detection.record import DetectionMetric
 from gald.metrics.detection.voc import VocAP
 
-__all__ = ["CocoAP", "DetectionMetric", "VocAP", "detection_columns", "detection_means", "detection_metrics"]
+__all__ = ["CocoAP", "VocAP", "detection_metrics"]
 
 
 def detection_metrics(num_classes: int, names: Sequence[str] | None = None, masks: bool = False) -> MetricCollection:

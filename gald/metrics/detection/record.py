@@ -7,41 +7,48 @@ the state. One list a column, joined over processes by concatenation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
-from torchmetrics import Metric
 
-from gald.metrics.detection.rows import Found, Truths
+from gald.metrics.class_metric import ClassMetric
 from gald.support.errors import UserError
 
 
-class DetectionMetric(Metric):
-    """Keeps the rows of every picture, with a name for each class.
+class Found(NamedTuple):
+    """All predictions, row by row."""
+
+    boxes: Float64[np.ndarray, "n 4"]
+    scores: Float64[np.ndarray, " n"]
+    classes: Int64[np.ndarray, " n"]
+    pictures: Int64[np.ndarray, " n"]
+
+
+class Truths(NamedTuple):
+    """All true objects, row by row."""
+
+    boxes: Float64[np.ndarray, "m 4"]
+    classes: Int64[np.ndarray, " m"]
+    ignored: Bool[np.ndarray, " m"]
+    areas: Float64[np.ndarray, " m"]
+    pictures: Int64[np.ndarray, " m"]
+
+
+class DetectionMetric(ClassMetric):
+    """Keeps the rows of every picture.
 
     Args:
-        num_classes: K; the classes are 0 .. K-1, without a background.
-        names: one name a class, for the keys of ``compute()``; the class numbers if not given.
+        num_classes, names: see `gald.metrics.class_metric.ClassMetric`; there is no background among the classes.
 
     Rows are kept as float32, as models and data sets give them. They are ordered by ``image_id`` before anything is
     ranked, so several processes, or metrics merged with ``merge_state``, give exactly the numbers of one.
-
-    Raises:
-        UserError: names that are too few, too many or not distinct.
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-
     def __init__(self, num_classes: int, *, names: Sequence[str] | None = None) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.names = tuple(names) if names is not None else tuple(str(each) for each in range(num_classes))
-        self._check_names()
+        super().__init__(num_classes, names)
         self.columns: dict[str, tuple[tuple[int, ...], torch.dtype]] = {}
         self.add_column("pictures", torch.int64)
         for side in ("found", "true"):
@@ -51,19 +58,6 @@ class DetectionMetric(Metric):
         self.add_column("found_scores", torch.float32)
         self.add_column("true_areas", torch.float32)
         self.add_column("true_ignored", torch.uint8)  # gloo knows no bool
-
-    def _check_names(self) -> None:
-        if self.num_classes < 1:
-            raise UserError(f"num_classes is {self.num_classes}, but must be 1 or more")
-        if len(self.names) != self.num_classes:
-            raise UserError(
-                f"{len(self.names)} class names were given for {self.num_classes} classes; give one name a class"
-            )
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
-        if twice:
-            raise UserError(
-                f"class name {twice[0]!r} stands for more than one class; results are kept by name, so rename one"
-            )
 
     def add_column(self, name: str, dtype: torch.dtype, *width: int) -> None:
         """Add a state: a list of tensors (n, *width) that is concatenated over processes."""

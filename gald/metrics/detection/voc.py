@@ -25,8 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from gald.metrics.detection.record import DetectionMetric
-from gald.metrics.detection.rows import Found, Truths
+from gald.metrics.detection.record import DetectionMetric, Found, Truths
 from gald.support.errors import UserError
 
 NOTHING = -1
