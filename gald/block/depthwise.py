@@ -120,10 +120,8 @@ def input_gradient(
     reach = [dilation[i] * (weight.shape[2 + i] - 1) - padding[i] for i in (0, 1)]
     if stride == (1, 1) and min(reach) >= 0:
         return F.conv2d(gradient, weight.flip(2, 3), None, 1, reach, dilation, len(weight))
-    wide = (each.to(_wide(gradient)) for each in (gradient, x, weight))
-    found: Tensor = torch.ops.aten.convolution_backward(
-        *wide, None, stride, padding, dilation, False, (0, 0), len(weight), (True, False, False)
-    )[0]
+    wide = _wide(gradient)
+    found = _onednn(0, gradient.to(wide), x.to(wide), weight.to(wide), stride, padding, dilation)
     return found.to(x.dtype)
 
 
@@ -137,10 +135,18 @@ def weight_gradient(
 ) -> Float[Tensor, "c 1 r s"]:
     """OneDNN's own, of 3x3 kernels without dilation in the type at hand, else in float32."""
     plain = weight.shape[2:] == (3, 3) and dilation == (1, 1)
-    fast = (each.to(gradient.dtype if plain else _wide(gradient)) for each in (gradient, x, weight))
+    fast = gradient.dtype if plain else _wide(gradient)
+    return _onednn(1, gradient.to(fast), x.to(fast), weight.to(fast), stride, padding, dilation)
+
+
+def _onednn(
+    which: int, gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    """Torch's own gradient of the input (0) or the weight (1)."""
+    wanted = (which == 0, which == 1, False)
     found: Tensor = torch.ops.aten.convolution_backward(
-        *fast, None, stride, padding, dilation, False, (0, 0), len(weight), (False, True, False)
-    )[1]
+        gradient, x, weight, None, stride, padding, dilation, False, (0, 0), len(weight), wanted
+    )[which]
     return found
 
 

@@ -112,12 +112,12 @@ def _kept(slot: str, part: nn.Module, x: Tensor, y: Any) -> Tensor:
     return kept
 
 
-def _build(table: dict[str, str | type[nn.Module]], part: object, kind: str, channels: int) -> nn.Module:
+def _build(table: dict[str, str | type[nn.Module]], part: object, what: str, channels: int) -> nn.Module:
     """A module as it is, a name by its table."""
     if isinstance(part, nn.Module):
         return part
     if isinstance(part, type):
-        raise UserError(f"the {kind} is a name or a module, got the class {part.__name__}; make a module of it first")
+        raise UserError(f"the {what} is a name or a module, got the class {part.__name__}; make a module of it first")
     if not isinstance(part, str):
-        raise UserError(f"the {kind} is a name or a module, got {part!r}{nearest(str(part), table)}")
-    return part_class(lookup(table, part, kind))(channels)
+        raise UserError(f"the {what} is a name or a module, got {part!r}{nearest(str(part), table)}")
+    return part_class(lookup(table, part, what))(channels)

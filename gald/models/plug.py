@@ -25,6 +25,9 @@ from gald.support.errors import UserError, nearest
 
 Network = TypeVar("Network", bound=nn.Module)
 NAME = "gald"
+CALLS_ITS_OWN_WAY = (
+    "calls whatever it holds in its own way and so can't hold the block; name the submodule around it or one after it"
+)
 
 
 class Plug(nn.Module):
@@ -112,17 +115,13 @@ def plug(
     host = _host(model, at)
     example = default_example(model) if example is None else example
     y = one_map(outputs_of(host, model, example), at, example)
-    if y.is_meta:  # filled in later, with whatever is in memory, the gates would not be zero
-        raise UserError(f"this {type(model).__name__} is on the meta device; give it weights before you plug in")
+    _refuse_meta(y, model)
     added = Plug(y.shape[1], ga, ld, order, reduce).to(device=y.device, dtype=y.dtype).train(host.training)
     _try(added, y, [part for part, own in (("ga", ga), ("ld", ld)) if isinstance(own, nn.Module)])
     _insert(host, added)
     if not _runs_once(added, model, example):
         _remove(host)
-        raise UserError(
-            f"{at!r} ({type(host).__name__}) calls whatever it holds in its own way and so can't hold the block; "
-            "name the submodule around it or one after it"
-        )
+        raise UserError(f"{at!r} ({type(host).__name__}) {CALLS_ITS_OWN_WAY}")
     return model
 
 
@@ -155,7 +154,7 @@ def plugged_parameters(model: nn.Module) -> list[nn.Parameter]:
     For a learning rate of their own:
 
         new = gald.plugged_parameters(model)
-        old = [p for p in model.parameters() if not any(p is each for each in new)]
+        old = [p for p in model.parameters() if not any(p is q for q in new)]
         torch.optim.SGD([{"params": old}, {"params": new, "lr": 0.1}], lr=0.01)
 
     Raises:
@@ -252,6 +251,11 @@ def _host(model: nn.Module, at: str) -> nn.Module:
     if hasattr(host, NAME):
         raise UserError(f"{at!r} has something of its own by the name {NAME!r}; name a submodule around or after it")
     return host
+
+
+def _refuse_meta(y: Tensor, model: nn.Module) -> None:
+    if y.is_meta:  # filled in later, with whatever is in memory, the gates would not be zero
+        raise UserError(f"this {type(model).__name__} is on the meta device; give it weights before you plug in")
 
 
 def _try(added: Plug, y: Tensor, own: list[str]) -> None:

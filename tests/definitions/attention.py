@@ -14,8 +14,7 @@ from gald.block.aggregation.a2 import A2
 from gald.block.aggregation.ann import ANN
 from gald.block.aggregation.ccnet import CCNet
 from gald.block.aggregation.danet import CAM, PAM, DANet
-from gald.block.aggregation.nonlocal_ import NonLocal, NonLocalDot, NonLocalGaussian
-from gald.block.aggregation.nonlocal_concatenation import NonLocalConcatenation
+from gald.block.aggregation.nonlocal_ import NonLocal, NonLocalConcatenation, NonLocalDot, NonLocalGaussian
 from gald.block.aggregation.ocnet import OCNet
 
 

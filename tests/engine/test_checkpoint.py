@@ -139,7 +139,7 @@ def test_weights_of_another_network_are_named(content: checkpoint.Checkpoint, tm
     checkpoint.save(tmp_path / "wider.pt", wider)
     with pytest.raises(UserError, match=r"wider\.pt is of another network: of \d+ weights, \d+ of another shape \("):
         gald.load(tmp_path / "wider.pt")
-    official = replace(content, weights={k: v for k, v in gald_r50().state_dict().items() if "layer" in k})
+    official = replace(content, weights={k: v for k, v in gald_r50(19).state_dict().items() if "layer" in k})
     checkpoint.save(tmp_path / "official.pt", official)
     with pytest.raises(UserError, match=r"\d+ missing \(.*\d+ unknown \("):
         gald.load(tmp_path / "official.pt")

@@ -69,7 +69,7 @@ def test_outputs_are_equal_and_no_norm_is_left(name):
 
 
 def test_the_released_network_whose_norms_stand_apart_from_their_convolutions():
-    network = gald_r50().eval()
+    network = gald_r50(19).eval()
     network.load_state_dict(filled(network.state_dict()))
     folded = fold_batch_norm(network, torch.randn(1, 3, 111, 111))
     assert norms_of(folded) == ["dsn.1"]  # the auxiliary head doesn't run in evaluation

@@ -60,7 +60,7 @@ def on_meta(name: str, num_classes: int = 19) -> official.Released:
 
 @cache
 def filled_network(name: str) -> official.Released:
-    network = official.NETWORKS[name]().eval()
+    network = official.NETWORKS[name](19).eval()
     network.load_state_dict(filled(network.state_dict()))
     return network
 
@@ -260,7 +260,7 @@ def test_bfloat16_is_near(name):
         exact = network(image)["out"]
         with torch.autocast("cpu", torch.bfloat16):
             cast = network(image)["out"].float()
-        converted = official.NETWORKS[name]().eval()
+        converted = official.NETWORKS[name](19).eval()
         converted.load_state_dict(network.state_dict())
         half = converted.bfloat16()(image.bfloat16())["out"].float()
     for logits in (cast, half):

@@ -30,7 +30,7 @@ AGGREGATORS: dict[str, str | type[nn.Module]] = {
     "nonlocal": "gald.block.aggregation.nonlocal_:NonLocal",
     "nonlocal_gaussian": "gald.block.aggregation.nonlocal_:NonLocalGaussian",
     "nonlocal_dot": "gald.block.aggregation.nonlocal_:NonLocalDot",
-    "nonlocal_concatenation": "gald.block.aggregation.nonlocal_concatenation:NonLocalConcatenation",
+    "nonlocal_concatenation": "gald.block.aggregation.nonlocal_:NonLocalConcatenation",
     "ocnet": "gald.block.aggregation.ocnet:OCNet",
     "ann": "gald.block.aggregation.ann:ANN",
     "ccnet": "gald.block.aggregation.ccnet:CCNet",

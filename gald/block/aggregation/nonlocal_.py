@@ -1,9 +1,9 @@
 """Non-local attention: Wang et al., "Non-local Neural Networks", CVPR 2018, arXiv 1711.07971.
 
 Each position gathers from all: ``x + BN(W_z y)`` with ``y_i = sum_j f(x_i, x_j) g(x_j) / C(x)``. The paper's four
-pairwise functions f (its 3.2) are four classes, the last in `gald.block.aggregation.nonlocal_concatenation`. None
-stores the matrix between positions. All are ``(B, C, H, W) -> (B, C, H, W)`` for any size from 1x1, have an inner width
-of ``C // reduction``, and start as the identity, since the weight of their norm is zero at first (the paper, 4.1).
+pairwise functions f (its 3.2) are four classes. None stores the matrix between positions. All are ``(B, C, H, W) ->
+(B, C, H, W)`` for any size from 1x1, have an inner width of ``C // reduction``, and start as the identity, since the
+weight of their norm is zero at first (the paper, 4.1).
 
 Three departures. The division by sqrt(d) in `NonLocal` is an option of the authors' code, not in the paper's
 equation. Keys and values are all positions: the paper's sub-sampling (3.3) is left out. And W_z has torch's first
@@ -13,7 +13,8 @@ weights, where the embeddings have the paper's small ones.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gald.block.aggregation.attention import attend, linear, tokens
@@ -31,9 +32,9 @@ class NonLocal(nn.Module):
         width = inner_width(channels, reduction, self)
         # Of the paper's biases only theta's is left: one on phi moves a whole row of logits, which softmax doesn't see,
         # and one on g moves the whole map, which the norm takes off.
-        self.theta = embedding(channels, width)
-        self.phi, self.g = (embedding(channels, width, bias=False) for _ in range(2))
-        self.project = silent_projection(width, channels)
+        self.theta = _embedding(channels, width)
+        self.phi, self.g = (_embedding(channels, width, bias=False) for _ in range(2))
+        self.project = _silent_projection(width, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         every = tokens(x)
@@ -54,8 +55,8 @@ class NonLocalGaussian(nn.Module):
     def __init__(self, channels: int, *, reduction: int = 2) -> None:
         super().__init__()
         width = inner_width(channels, reduction, self)
-        self.g = embedding(channels, width, bias=False)  # a bias would move the whole map, which the norm takes off
-        self.project = silent_projection(width, channels)
+        self.g = _embedding(channels, width, bias=False)  # a bias would move the whole map, which the norm takes off
+        self.project = _silent_projection(width, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         # g is linear, so it may come after the gathering. Before it, values half as wide as the keys would cost as
@@ -76,8 +77,8 @@ class NonLocalDot(nn.Module):
     def __init__(self, channels: int, *, reduction: int = 2) -> None:
         super().__init__()
         width = inner_width(channels, reduction, self)
-        self.theta, self.phi, self.g = (embedding(channels, width) for _ in range(3))
-        self.project = silent_projection(width, channels)
+        self.theta, self.phi, self.g = (_embedding(channels, width) for _ in range(3))
+        self.project = _silent_projection(width, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         wide = torch.promote_types(x.dtype, torch.float32)
@@ -91,7 +92,39 @@ class NonLocalDot(nn.Module):
         return x + y.to(x.dtype)
 
 
-def embedding(channels: int, width: int, *, bias: bool = True) -> nn.Conv2d:
+class NonLocalConcatenation(nn.Module):
+    """Concatenation: ``x + BN(W_z y)`` with ``y_i = sum_j ReLU(w [theta(x_i), phi(x_j)]) g(x_j) / (H W)``.
+
+    The pairwise function is ``ReLU(a_i + b_j)``, a and b one number per position. So i hears the j with ``b_j > -a_i``,
+    which stand in front once b is sorted, and what they say together,
+
+        sum_j (a_i + b_j) g_j = a_i sum_j g_j + sum_j b_j g_j,
+
+    is read from two running sums. That is exact, and takes N log N steps instead of N^2 (N = H W). Memory grows with
+    H W. Under autocast the running sums, and what decides who is heard, are float32.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 2) -> None:
+        super().__init__()
+        width = inner_width(channels, reduction, self)
+        self.theta, self.phi, self.g = (_embedding(channels, width) for _ in range(3))
+        self.pair = _embedding(2 * width, 1, bias=False)  # w, for theta's channels and then for phi's
+        self.project = _silent_projection(width, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        every = tokens(x)
+        g = linear(self.g, every)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            for_theta, for_phi = self.pair.weight.flatten(1).to(wide).chunk(2, dim=1)
+            a, b = _part(for_theta, self.theta, every.to(wide)), _part(for_phi, self.phi, every.to(wide))
+            gathered = _gathered(a, b, g.to(wide))
+        gathered = gathered.to(self.pair.weight.dtype).transpose(1, 2)
+        y: Tensor = self.project(gathered.reshape(x.shape[0], -1, *x.shape[2:]))
+        return x + y.to(x.dtype)
+
+
+def _embedding(channels: int, width: int, *, bias: bool = True) -> nn.Conv2d:
     """A 1x1 convolution with the paper's small first weights (deviation 0.01)."""
     conv = nn.Conv2d(channels, width, 1, bias=bias)
     nn.init.normal_(conv.weight, std=0.01)
@@ -100,8 +133,35 @@ def embedding(channels: int, width: int, *, bias: bool = True) -> nn.Conv2d:
     return conv
 
 
-def silent_projection(width: int, channels: int) -> nn.Sequential:
+def _silent_projection(width: int, channels: int) -> nn.Sequential:
     """W_z and its norm, whose weight is zero at first."""
     project = conv_norm(width, channels, 1, act=False)
     nn.init.zeros_(project.get_parameter("1.weight"))
     return project
+
+
+def _part(w: Float[Tensor, "1 d"], conv: nn.Conv2d, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n"]:
+    """``w conv(x)``, one number per position, as one vector on x: ``conv(x)`` itself isn't needed."""
+    folded = w @ conv.weight.flatten(1).to(w.dtype)
+    assert conv.bias is not None
+    return F.linear(x, folded, w @ conv.bias.to(w.dtype)).squeeze(2)
+
+
+def _gathered(a: Float[Tensor, "b n"], b: Float[Tensor, "b n"], g: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+    """``sum_j ReLU(a_i + b_j) g_j / n`` for each i."""
+    count = _number_above(b, -a)
+    b, order = torch.sort(b, dim=1, descending=True)
+    g = g.gather(1, order[:, :, None].expand_as(g))
+    running = F.pad(torch.cat([g, b[:, :, None] * g], dim=2).cumsum(1), (0, 0, 1, 0))  # entry k: of the first k
+    plain, weighted = running.gather(1, count[:, :, None].expand(-1, -1, running.shape[2])).chunk(2, dim=2)
+    return (a[:, :, None] * plain + weighted) / g.shape[1]
+
+
+def _number_above(b: Float[Tensor, "b n"], level: Float[Tensor, "b n"]) -> Int[Tensor, "b n"]:
+    """How many of ``b`` are above each level: sorted together, the b in front of it; ``searchsorted`` has no ONNX form.
+
+    An equal may be counted or not: it adds ReLU(0).
+    """
+    order = torch.sort(torch.cat([level, b], dim=1).detach(), dim=1, descending=True).indices
+    passed = (order >= level.shape[1]).cumsum(1)
+    return torch.zeros_like(order).scatter(1, order, passed)[:, : level.shape[1]]

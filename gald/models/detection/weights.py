@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from gald.models.detection.detectors import FasterDetector
+from gald.models.state_dict import checked_state_dict, read_weights
 from gald.support.errors import UserError
 
 # Keys of before torchvision 0.13, in which the checkpoints that it offers are still written
@@ -90,49 +87,29 @@ def _may_stay(key: str, there: bool, weights: Mapping[str, Tensor]) -> bool:
         return True
     if there:
         return key.startswith(PREDICTORS)  # of another number of classes
-    return key.startswith(MASKS) and not any(each.startswith(MASKS) for each in weights)
+    return key.startswith(MASKS) and not any(name.startswith(MASKS) for name in weights)
 
 
 def _read(source: nn.Module | Mapping[str, Tensor] | str | Path) -> tuple[dict[str, Tensor], float]:
     """The weights by today's keys, and the epsilon that their frozen norms were trained with."""
     if isinstance(source, nn.Module):
-        frozen = [each.eps for each in source.modules() if isinstance(each, FrozenBatchNorm2d)]
+        frozen = [norm.eps for norm in source.modules() if isinstance(norm, FrozenBatchNorm2d)]
         return dict(source.state_dict()), frozen[0] if frozen else EPS
-    found = source if isinstance(source, Mapping) else _file(Path(source))
-    if (
-        not isinstance(found, Mapping)
-        or not found
-        or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in found.items())
-    ):
-        raise UserError(f"{_name(source)} is no state dict: it doesn't hold tensors by name")
+    if isinstance(source, Mapping):
+        found = checked_state_dict(source, "this")
+    else:
+        content = read_weights(Path(source))
+        if isinstance(content, Mapping):
+            content = content.get("model", content)  # torchvision's training script keeps its optimizer beside it
+        found = checked_state_dict(content, str(source))
     weights = {_today(key): value for key, value in found.items()}
     return weights, EPS if weights.keys() == found.keys() else 0.0
-
-
-def _name(source: object) -> str:
-    return "this" if isinstance(source, Mapping) else str(source)
 
 
 def _today(key: str) -> str:
     for pattern, new in OLD:
         key = pattern.sub(new, key)
     return OLD_MASK.sub(lambda match: f"roi_heads.mask_head.{int(match[1]) - 1}.0.{match[2]}", key)
-
-
-def _file(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise UserError(f"no weights at {path}")
-    try:
-        content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(f"{path} holds something other than weights; it was not executed, and isn't loaded") from None
-    except Exception as error:  # damaged bytes reach every corner of the unpickler
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is truncated or not a file of weights: {reason}") from None
-    if not isinstance(content, Mapping):
-        return {}
-    inner = content.get("model", content)  # torchvision's training script keeps its optimizer beside it
-    return inner if isinstance(inner, Mapping) else {}
 
 
 def _with_our_epsilon(weights: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:

@@ -31,17 +31,7 @@ from gald.models.official.gald_head import GALDHead
 from gald.models.official.weights import load
 from gald.support.errors import UserError, lookup
 
-__all__ = [
-    "NETWORKS",
-    "Released",
-    "dualseg_r50",
-    "dualseg_r101",
-    "gald_r50",
-    "gald_r101",
-    "load",
-    "map_size",
-    "normalize",
-]
+__all__ = ["NETWORKS", "dualseg_r50", "dualseg_r101", "gald_r50", "gald_r101", "load", "map_size", "normalize"]
 
 RESNET50, RESNET101 = (3, 4, 6, 3), (3, 4, 23, 3)
 
@@ -96,22 +86,22 @@ class Released(Backbone):
             )
 
 
-def gald_r50(num_classes: int = 19) -> Released:
+def gald_r50(num_classes: int) -> Released:
     """GALD on ResNet-50: 52.4 M parameters (19 classes)."""
     return _gald(RESNET50, num_classes)
 
 
-def gald_r101(num_classes: int = 19) -> Released:
+def gald_r101(num_classes: int) -> Released:
     """GALD on ResNet-101: 71.4 M parameters."""
     return _gald(RESNET101, num_classes)
 
 
-def dualseg_r50(num_classes: int = 19) -> Released:
+def dualseg_r50(num_classes: int) -> Released:
     """DualSeg on ResNet-50: 53.5 M parameters; its authors report 79.6 to 79.8 mIoU on Cityscapes val."""
     return _dualseg(RESNET50, num_classes)
 
 
-def dualseg_r101(num_classes: int = 19) -> Released:
+def dualseg_r101(num_classes: int) -> Released:
     """DualSeg on ResNet-101: 72.5 M parameters; its authors report 80.3 to 80.4 mIoU on Cityscapes val."""
     return _dualseg(RESNET101, num_classes)
 

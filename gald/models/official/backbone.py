@@ -79,4 +79,4 @@ def _stem() -> nn.Sequential:
 def _layer(channels: int, width: int, stride: int, dilations: tuple[int, ...]) -> nn.Sequential:
     """One block for each dilation; the first takes the stride, and its dilation is not softened as torchvision's is."""
     first = Bottleneck(channels, width, stride, dilations[0])
-    return nn.Sequential(first, *(Bottleneck(4 * width, width, dilation=each) for each in dilations[1:]))
+    return nn.Sequential(first, *(Bottleneck(4 * width, width, dilation=dilation) for dilation in dilations[1:]))

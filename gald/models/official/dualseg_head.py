@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.models.official.gald_head import conv3x3, stretched
+from gald.models.official.gald_head import ReleasedHead, stretched
 
 
 class SpatialGCN(nn.Module):
@@ -20,9 +20,7 @@ class SpatialGCN(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.node_k = nn.Conv2d(channels, half, 1)
-        self.node_v = nn.Conv2d(channels, half, 1)
-        self.node_q = nn.Conv2d(channels, half, 1)
+        self.node_k, self.node_v, self.node_q = (nn.Conv2d(channels, half, 1) for _ in range(3))
         self.conv_wg = nn.Conv1d(half, half, 1, bias=False)
         self.bn_wg = nn.BatchNorm1d(half)
         self.out = nn.Sequential(nn.Conv2d(half, channels, 1), nn.BatchNorm2d(channels))
@@ -50,7 +48,7 @@ class DualGCN(nn.Module):
         self.bn_wg = nn.BatchNorm1d(half)
         self.conv3 = nn.Conv2d(half, channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
-        self.local = nn.Sequential(*_padded_halving(channels), *_padded_halving(channels), *_padded_halving(channels))
+        self.local = nn.Sequential(*(layer for _ in range(3) for layer in _padded_halving(channels)))
         self.gcn_local_attention = SpatialGCN(channels)
         self.final = nn.Sequential(nn.Conv2d(2 * channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
@@ -77,20 +75,14 @@ class DualGCN(nn.Module):
         return out.to(x.dtype)
 
 
-class DualGCNHead(nn.Module):
-    """``(B, in_channels, h, w)`` -> logits ``(B, num_classes, h, w)``; the backbone's map comes first in the concat."""
+class DualGCNHead(ReleasedHead):
+    """With both graphs as its block."""
 
-    def __init__(self, in_channels: int, channels: int, num_classes: int) -> None:
-        super().__init__()
-        self.conva = nn.Sequential(*conv3x3(in_channels, channels))
-        self.dualgcn = DualGCN(channels)
-        self.convb = nn.Sequential(*conv3x3(channels, channels))
-        classifier = nn.Conv2d(channels, num_classes, 1)
-        self.bottleneck = nn.Sequential(*conv3x3(in_channels + channels, channels), classifier)
+    block_name = "dualgcn"
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        out: Tensor = self.bottleneck(torch.cat([x, self.convb(self.dualgcn(self.conva(x)))], 1))
-        return out
+    @staticmethod
+    def block(channels: int) -> DualGCN:
+        return DualGCN(channels)
 
 
 def _padded_halving(channels: int) -> tuple[nn.Module, ...]:

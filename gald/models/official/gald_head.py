@@ -8,6 +8,7 @@ of the released weights.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,7 @@ class CGNL(nn.Module):
     def __init__(self, channels: int, inner: int, groups: int = 8, *, scale: bool = False) -> None:
         super().__init__()
         self.groups, self.scale = groups, scale
-        self.t = nn.Conv2d(channels, inner, 1, bias=False)
-        self.p = nn.Conv2d(channels, inner, 1, bias=False)
-        self.g = nn.Conv2d(channels, inner, 1, bias=False)
+        self.t, self.p, self.g = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(3))
         self.z = nn.Conv2d(inner, channels, 1, groups=groups, bias=False)
         self.gn = nn.GroupNorm(groups, channels)
 
@@ -60,9 +59,7 @@ class LocalDistribution(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.dconv1 = halving(channels)
-        self.dconv2 = halving(channels)
-        self.dconv3 = halving(channels)
+        self.dconv1, self.dconv2, self.dconv3 = (halving(channels) for _ in range(3))
         self.sigmoid_spatial = nn.Sigmoid()
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -86,20 +83,40 @@ class GALDBlock(nn.Module):
         return out
 
 
-class GALDHead(nn.Module):
-    """``(B, in_channels, h, w)`` -> logits ``(B, num_classes, h, w)``; the backbone's map comes first in the concat."""
+class ReleasedHead(nn.Module):
+    """``(B, in_channels, h, w)`` -> logits ``(B, num_classes, h, w)``; the backbone's map comes first in the concat.
+
+    Subclasses say what their block is called, and build it.
+    """
+
+    block_name: ClassVar[str]
 
     def __init__(self, in_channels: int, channels: int, num_classes: int) -> None:
         super().__init__()
         self.conva = nn.Sequential(*conv3x3(in_channels, channels))
-        self.a2block = GALDBlock(channels, channels // 2)
+        self.add_module(self.block_name, self.block(channels))
         self.convb = nn.Sequential(*conv3x3(channels, channels))
         classifier = nn.Conv2d(channels, num_classes, 1)
         self.bottleneck = nn.Sequential(*conv3x3(in_channels + channels, channels), classifier)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        out: Tensor = self.bottleneck(torch.cat([x, self.convb(self.a2block(self.conva(x)))], 1))
+        block = self.get_submodule(self.block_name)
+        out: Tensor = self.bottleneck(torch.cat([x, self.convb(block(self.conva(x)))], 1))
         return out
+
+    @staticmethod
+    def block(channels: int) -> nn.Module:
+        raise NotImplementedError
+
+
+class GALDHead(ReleasedHead):
+    """With the block of this file."""
+
+    block_name = "a2block"
+
+    @staticmethod
+    def block(channels: int) -> GALDBlock:
+        return GALDBlock(channels, channels // 2)
 
 
 def conv3x3(channels: int, out_channels: int) -> tuple[nn.Module, ...]:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from gald.models.state_dict import checked_state_dict, read_weights
 from gald.support.errors import UserError
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -23,39 +22,14 @@ def load(model: Net, path: str | Path) -> Net:
     holds other things than tensors, or if its keys or shapes are not exactly the model's; the model is untouched then.
     """
     path = Path(path)
-    state = _without_module_prefix(_read(path))
+    state = {
+        key.removeprefix("module."): value for key, value in checked_state_dict(read_weights(path), str(path)).items()
+    }
     expected = model.state_dict()
     _check_keys(path, expected, state)
     _check_shapes(path, expected, state)
     model.load_state_dict(expected | state)
     return model
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"no weights at {path}: there is no such file")
-    try:
-        content = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
-    except Exception as error:  # a damaged pickle fails in any way it likes
-        raise UserError(
-            f"{path} can't be read as weights: it is cut short, damaged, or holds Python objects, which are never "
-            "loaded because they can run code; download it again, or save its state_dict() alone"
-        ) from error
-    if not isinstance(content, Mapping) or not all(map(_is_entry, content.items())):
-        raise UserError(f"{path} holds no state dict (names to tensors); save model.state_dict() alone")
-    return dict(content)
-
-
-def _is_entry(item: tuple[object, object]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
-
-
-def _torch_load(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _without_module_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def _check_keys(path: Path, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
@@ -81,11 +55,11 @@ def _check_shapes(path: Path, expected: Mapping[str, Tensor], state: Mapping[str
         )
 
 
-def _few(kind: str, keys: list[str]) -> str:
+def _few(what: str, keys: list[str]) -> str:
     if not keys:
-        return f"no key {kind}"
+        return f"no key {what}"
     shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-    return f"{len(keys)} key{'s' if len(keys) > 1 else ''} {kind} ({shown})"
+    return f"{len(keys)} key{'s' if len(keys) > 1 else ''} {what} ({shown})"
 
 
 def _network_of(keys: Iterable[str]) -> str | None:
