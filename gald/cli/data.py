@@ -35,7 +35,7 @@ def data(
 
     Args:
         name: which one.
-        root: The data set's folder (none for synthetic and shapes, which are drawn).
+        root: The data set's folder (none for one that is drawn).
         split: Look at this split only.
         out: Folder for what is written.
         samples: Pictures on the contact sheet.

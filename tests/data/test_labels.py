@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gald.data.labels import Label, check_same_classes
+from gald.data.labels import Label, check_same_classes, label_ids, label_table
 from gald.support.errors import UserError
 
 
@@ -30,3 +30,15 @@ def test_other_classes_are_refused(here: list[Label], sentence: str) -> None:
 def test_the_same_names_pass_whatever_their_colours_and_ids() -> None:
     others = [Label("road", (1, 2, 3), 7), Label("pole", (4, 5, 6), 8)]
     check_same_classes(labels("road", "pole"), others, "the net", "the data", "")
+
+
+def test_a_table_of_labels_is_read_from_text() -> None:
+    table = label_table("road 1 2 3, 7 traffic light 4 5 6, sky", first_id=1)
+    assert table[:2] == (Label("road", (1, 2, 3), 1), Label("traffic light", (4, 5, 6), 7))
+    assert (table[2].name, table[2].id) == ("sky", 3)
+    assert len({label.color for label in label_table("a, b, c, d, e")}) == 5
+
+
+def test_train_ids_become_the_labels_own_values() -> None:
+    lookup = label_ids(label_table("7 road, 26 car"), other=4)
+    assert lookup[[0, 1, 2, 255]].tolist() == [7, 26, 4, 4]

@@ -84,6 +84,13 @@ def test_one_file_and_one_line_are_a_data_set(house: Path, root: Path) -> None:
     assert done.stderr.startswith("gald: the data set 'coasts' needs the folder it lies in: --data.root ROOT")
 
 
+@pytest.mark.parametrize("words", [("data",), ("train", "synthetic"), ("evaluate",), ("compare",)], ids=" ".join)
+def test_help_lists_it(house: Path, words: tuple[str, ...]) -> None:
+    done = gald(house, *words, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "coasts" in done.stdout
+
+
 def test_it_can_be_trained_on(house: Path, root: Path) -> None:
     where = ("--data.name", "coasts", "--data.root", root, "--out", house / "run", "--model.no-pretrained")
     done = gald(house, "train", "synthetic", *where, *TINY, "--steps", "2")
