@@ -60,7 +60,7 @@ class InstanceIoU(Metric):
     def __init__(self, kinds: Mapping[str, Mapping[str, Group]], num_labels: int, sizes: Mapping[int, float]) -> None:
         super().__init__()
         self.kinds, self.num_labels, self.sizes = kinds, num_labels, sizes
-        groups = sum(len(each) for each in kinds.values())
+        groups = sum(len(named) for named in kinds.values())
         self.add_state("confusion", torch.zeros(num_labels, num_labels, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("found", torch.zeros(groups, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("missed", torch.zeros(groups, dtype=torch.float64), dist_reduce_fx="sum")
@@ -83,8 +83,8 @@ class InstanceIoU(Metric):
         cell = target.long() * self.num_labels + prediction
         counts = torch.bincount(cell.flatten(), minlength=self.num_labels**2)
         self.confusion += counts.reshape(self.num_labels, self.num_labels)
-        for each, numbers in zip(prediction, instances.long(), strict=True):
-            self._add_instances(each, numbers)
+        for labels, numbers in zip(prediction, instances.long(), strict=True):
+            self._add_instances(labels, numbers)
 
     def _check(self, what: str, values: Integer[Tensor, "b h w"], limit: int) -> None:
         for value in (int(extreme) for extreme in torch.aminmax(values)):
@@ -99,9 +99,9 @@ class InstanceIoU(Metric):
         size, mean = pixels[values], self._mean_sizes(values)
         true_label, start = numbers // NUMBERS, 0
         for groups in self.kinds.values():
-            of_truth = self._group_of([each.labels if each.found_as else () for each in groups.values()])
+            of_truth = self._group_of([group.labels if group.found_as else () for group in groups.values()])
             right = (
-                self._group_of([each.found_as for each in groups.values()])[prediction.long()] == of_truth[true_label]
+                self._group_of([group.found_as for group in groups.values()])[prediction.long()] == of_truth[true_label]
             )
             hits = torch.bincount(numbers.masked_fill(~right, 0).flatten(), minlength=len(pixels))[values]
             place = of_truth[values // NUMBERS]
@@ -129,7 +129,7 @@ class InstanceIoU(Metric):
         matrix, start = self.confusion.cpu(), 0
         results: dict[str, float] = {}
         for kind, groups in self.kinds.items():
-            found, missed = (each[start : start + len(groups)].cpu() for each in (self.found, self.missed))
+            found, missed = (state[start : start + len(groups)].cpu() for state in (self.found, self.missed))
             start += len(groups)
             for key, values in (
                 (f"iou_{kind}", _iou(matrix, [*groups.values()])),
@@ -142,21 +142,21 @@ class InstanceIoU(Metric):
 
 def _others(groups: Sequence[Group], own: Group) -> list[int]:
     """The scored labels that are not of a group: only there can its prediction be a false positive."""
-    return [label for each in groups if each is not own for label in each.labels]
+    return [label for group in groups if group is not own for label in group.labels]
 
 
 def _iou(matrix: Int64[Tensor, "l l"], groups: Sequence[Group]) -> Float64[Tensor, " g"]:
     values = []
-    for each in groups:
-        labels = list(each.labels)
+    for group in groups:
+        labels = list(group.labels)
         hit, true = matrix[labels][:, labels].sum(), matrix[labels].sum()
-        values.append(ratio(hit, true + matrix[_others(groups, each)][:, labels].sum()))
+        values.append(ratio(hit, true + matrix[_others(groups, group)][:, labels].sum()))
     return torch.stack(values)
 
 
 def _instance_iou(
     matrix: Int64[Tensor, "l l"], groups: Sequence[Group], found: Float64[Tensor, " g"], missed: Float64[Tensor, " g"]
 ) -> Float64[Tensor, " g"]:
-    false = [matrix[_others(groups, each)][:, list(each.found_as)].sum() for each in groups]
+    false = [matrix[_others(groups, group)][:, list(group.found_as)].sum() for group in groups]
     # without instances: 0 / 0, which is NaN
     return found / (found + missed + torch.stack(false))

@@ -123,7 +123,9 @@ class MeanIoU(LabelMetric):
             return None
         counts = torch.zeros(BYTE**2, dtype=torch.int64, device=target.device)
         piece = PIECE if target.device.type == "cpu" else target.numel()
-        for ours, theirs in zip(*(torch.split(each.flatten(), piece) for each in (prediction, target)), strict=True):
+        for ours, theirs in zip(
+            *(torch.split(labels.flatten(), piece) for labels in (prediction, target)), strict=True
+        ):
             counts += torch.bincount(torch.add(ours.int(), theirs.int(), alpha=BYTE), minlength=BYTE**2)
         by_value = counts.reshape(BYTE, BYTE)[:, :classes]  # the prediction must be a class even where the truth is not
         allowed = [*range(classes), ignored] if 0 <= ignored < BYTE else [*range(classes)]

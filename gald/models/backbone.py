@@ -201,7 +201,7 @@ def feature_maps(backbone: nn.Module, x: Float[Tensor, "b c h w"]) -> list[Tenso
     """Run the backbone; every map comes as (B, C, h, w), also from models that keep channels last."""
     maps = backbone(x)
     if str(getattr(backbone, "output_fmt", "")).endswith("NHWC"):
-        return [each.permute(0, 3, 1, 2).contiguous() for each in maps]
+        return [level.permute(0, 3, 1, 2).contiguous() for level in maps]
     return list(maps)
 
 
@@ -218,8 +218,8 @@ def divisor(backbone: nn.Module, in_channels: int) -> int:
     try:
         maps = feature_maps(backbone, torch.zeros(1, in_channels, *size))
         rounds_up = all(
-            each.shape[2:] == (math.ceil(size[0] / stride), math.ceil(size[1] / stride))
-            for each, stride in zip(maps, strides, strict=True)
+            level.shape[2:] == (math.ceil(size[0] / stride), math.ceil(size[1] / stride))
+            for level, stride in zip(maps, strides, strict=True)
         )
     except (RuntimeError, AssertionError):
         rounds_up = False

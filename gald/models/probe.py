@@ -92,7 +92,7 @@ def _not_a_map(output: object, example: object) -> str | None:
     if isinstance(output, Mapping):
         return f"a dict with the keys {', '.join(repr(key) for key in output)}"
     if isinstance(output, (list, tuple)):
-        items = "tensors" if all(isinstance(each, Tensor) for each in output) else "values"
+        items = "tensors" if all(isinstance(item, Tensor) for item in output) else "values"
         return f"a {'list' if isinstance(output, list) else 'tuple'} of {len(output)} {items}"
     if not isinstance(output, Tensor):
         return f"a {type(output).__name__}"
@@ -121,5 +121,5 @@ def _picture_size(example: object) -> tuple[int, int] | None:
     if isinstance(example, Mapping):
         example = list(example.values())
     if isinstance(example, (list, tuple)):
-        return next((size for each in example if (size := _picture_size(each))), None)
+        return next((size for item in example if (size := _picture_size(item))), None)
     return None

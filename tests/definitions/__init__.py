@@ -7,7 +7,7 @@ names which of its modules are blind to positions: shuffle the map's positions, 
 from __future__ import annotations
 
 from definitions import attention, cgnl, gates, graphs, others, pyramids
-from definitions.kind import Definitions
+from definitions.definition import Definitions
 
 FAMILIES = (pyramids, attention, cgnl, graphs, gates, others)
 DEFINITIONS: Definitions = {name: case for family in FAMILIES for name, case in family.DEFINITIONS.items()}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from definitions.kind import Definitions
+from definitions.definition import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
 from gald.block.aggregation.a2 import A2
 from gald.block.aggregation.ann import ANN

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from definitions.kind import Definitions
+from definitions.definition import Definitions
 from definitions.layers import batch_norm, convolved
 from gald.block.aggregation.cgnl import CGNL, CGNLRBF
 

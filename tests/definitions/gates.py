@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from definitions.kind import Definitions
+from definitions.definition import Definitions
 from definitions.layers import conv_norm, conv_norm_relu, convolved
 from gald.block.aggregation.cab import CAB
 from gald.block.aggregation.cbam import CBAM

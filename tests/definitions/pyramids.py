@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from definitions.kind import Definitions
+from definitions.definition import Definitions
 from definitions.layers import conv_norm_relu
 from gald.block.aggregation.aspp import ASPP
 from gald.block.aggregation.psp import PSP

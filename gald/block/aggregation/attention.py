@@ -29,7 +29,7 @@ def attend(
         # The CPU's kernel wants keys as wide as the values, else it is N x N again; CUDA's takes both widths as they
         # are. Zeros change no product. Taking the queries in chunks would be as fast, but its backward keeps N x N.
         query, key = F.pad(query, (0, short)), F.pad(key, (0, short))
-    query, key, value = (each.unsqueeze(1) for each in (query, key, value))  # one head
+    query, key, value = (rows.unsqueeze(1) for rows in (query, key, value))  # one head
     gathered = F.scaled_dot_product_attention(query, key, value, scale=scale)
     return gathered.squeeze(1).transpose(1, 2)
 

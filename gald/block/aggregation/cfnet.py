@@ -66,7 +66,7 @@ class CFNet(nn.Module):
         """Sum over the pooled positions j of p(j | i) v_j, head by head."""
         exists = strided_mean(torch.ones_like(x[:1, :1]), 3, 2, 1)
         pooled = strided_mean(x, 3, 2, 1) / exists  # the border's mean is of what exists
-        query, key = (_parts(each, self.query, self.heads * self.mixtures) for each in (x, pooled))
+        query, key = (_parts(maps, self.query, self.heads * self.mixtures) for maps in (x, pooled))
         value = _parts(pooled, self.value, self.heads)
         if self.mixtures > 1:
             value = (self._weights(query)[..., None, None] * value.unsqueeze(2)).flatten(1, 2)

@@ -80,7 +80,7 @@ class _Attention(nn.Module):
             cell = torch.arange(1 - size, size, device=weight.device) + self.mask[axis] // 2
             inside = (cell >= 0) & (cell < self.mask[axis])
             weight = weight.index_select(axis, cell.clamp(0, self.mask[axis] - 1))
-            weight = weight * inside.reshape([-1 if each == axis else 1 for each in range(3)])
+            weight = weight * inside.reshape([-1 if dimension == axis else 1 for dimension in range(3)])
         return weight.flatten(0, 1).T
 
 

@@ -61,5 +61,5 @@ class _Similarity(nn.Module):
             query = F.conv2d(local.to(wide), self.query.weight.to(wide), self.query.bias.to(wide))
             key = F.conv2d(x.to(wide), self.key.weight.to(wide))
             query = query * query.shape[1] ** -0.5
-            scores = [(query * each).sum(dim=1) for each in neighbours(key, self.window)]
+            scores = [(query * neighbour).sum(dim=1) for neighbour in neighbours(key, self.window)]
             return normalised(torch.stack(scores, dim=1), self.window)

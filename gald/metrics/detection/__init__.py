@@ -3,7 +3,7 @@
 - ``VocAP(num_classes, names=)``: Pascal VOC's average precision; needs nothing beyond this package
 - ``CocoAP(num_classes, names=, masks=)``: COCO's twelve numbers for boxes, masks and mask boundaries; needs the extra
   ``gald[detection]``
-- ``update(prediction, target)``: see `gald.metrics.detection.record.DetectionMetric`
+- ``update(prediction, target)``: see `gald.metrics.detection.detection_metric.DetectionMetric`
 - ``compute()``: a flat dict of floats in [0, 1]; a class without a counted object is NaN and stands in no mean
 """
 

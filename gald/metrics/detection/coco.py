@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from gald.metrics.detection.record import DetectionMetric
+from gald.metrics.detection.detection_metric import DetectionMetric
 from gald.support.errors import UserError
 
 SIZES = ("all", "small", "medium", "large")  # in the order of the evaluator
 COUNTS = (1, 10, 100)  # detections of a class in a picture that recall may use
-KINDS = {"box": "bbox", "mask": "segm", "boundary": "boundary"}  # our word, the evaluator's
+IOU_TYPES = {"box": "bbox", "mask": "segm", "boundary": "boundary"}  # our word, the evaluator's
 
 
 class CocoAP(DetectionMetric):
@@ -41,7 +41,7 @@ class CocoAP(DetectionMetric):
     neither as hits nor as false, and overlap is measured as the share of the detection that lies inside.
 
     Args:
-        num_classes: K; `names` as for `gald.metrics.detection.record.DetectionMetric`.
+        num_classes: K; `names` as for `gald.metrics.detection.detection_metric.DetectionMetric`.
         masks: whether masks are measured as well; ``update`` then takes ``"masks"`` on both sides.
 
     Raises:
@@ -76,57 +76,57 @@ class CocoAP(DetectionMetric):
             assert masks.shape == (len(values["boxes"]), *size), (masks.shape, len(values["boxes"]), size)
             runs = encode(masks)
             self.add(f"{side}_runs", torch.from_numpy(np.frombuffer(b"".join(runs), np.uint8).copy()))
-            self.add(f"{side}_lengths", torch.tensor([len(each) for each in runs], dtype=torch.int64))
+            self.add(f"{side}_lengths", torch.tensor([len(run) for run in runs], dtype=torch.int64))
 
     def compute(self) -> dict[str, float]:
         """Return the numbers of everything seen since the last ``reset()``."""
-        kinds = KINDS if self.masks else {"box": "bbox"}
+        measured = IOU_TYPES if self.masks else {"box": "bbox"}
         results: dict[str, float] = {}
-        for kind, word in kinds.items():
-            results |= {f"{kind}/{key}": value for key, value in self._measure(word).items()}
+        for name, iou_type in measured.items():
+            results |= {f"{name}/{key}": value for key, value in self._measure(iou_type).items()}
         return results
 
-    def _measure(self, kind: str) -> dict[str, float]:
-        """Run the evaluator once; it changes the annotations it is given, so each kind gets its own."""
+    def _measure(self, iou_type: str) -> dict[str, float]:
+        """Run the evaluator once; it changes the annotations it is given, so each type gets its own."""
         library = evaluator()
-        images = [{"id": each} for each in self.picture_ids().tolist()]
+        images = [{"id": picture} for picture in self.picture_ids().tolist()]
         if self.masks:
             for image, (height, width) in zip(images, self.column("sizes").tolist(), strict=True):
                 image |= {"height": height, "width": width}
         about = {"images": images, "categories": [{"id": k, "name": name} for k, name in enumerate(self.names)]}
         truths, found = (
             library.COCO({**about, "annotations": annotations}, print_function=quiet)
-            for annotations in (self._true_annotations(kind), self._found_annotations(kind))
+            for annotations in (self._true_annotations(iou_type), self._found_annotations(iou_type))
         )
-        run = library.COCOeval_faster(truths, found, kind, print_function=quiet)
+        run = library.COCOeval_faster(truths, found, iou_type, print_function=quiet)
         run.params.maxDets = list(COUNTS)
         run.evaluate()
         run.accumulate()
         return report(run.eval["precision"], run.eval["recall"], self.names)
 
-    def _true_annotations(self, kind: str) -> list[dict[str, Any]]:
-        truths = self.truths()
-        annotations = list(self._annotations("true", kind))
+    def _true_annotations(self, iou_type: str) -> list[dict[str, Any]]:
+        truths = self.ground_truths()
+        annotations = list(self._annotations("true", iou_type))
         columns = zip(truths.areas.tolist(), truths.ignored.tolist(), strict=True)
         for annotation, (area, ignored) in zip(annotations, columns, strict=True):
             annotation |= {"area": area, "iscrowd": int(ignored)}
         return annotations
 
-    def _found_annotations(self, kind: str) -> list[dict[str, Any]]:
+    def _found_annotations(self, iou_type: str) -> list[dict[str, Any]]:
         """The predictions; a detection that meets nothing counts in the size of its own box or mask."""
-        annotations = list(self._annotations("found", kind))
-        for annotation, score in zip(annotations, self.found().scores.tolist(), strict=True):
-            if kind == "bbox":
+        annotations = list(self._annotations("found", iou_type))
+        for annotation, score in zip(annotations, self.predictions().scores.tolist(), strict=True):
+            if iou_type == "bbox":
                 area = annotation["bbox"][2] * annotation["bbox"][3]
             else:
                 area = int(evaluator().mask.area(annotation["segmentation"]))
             annotation |= {"score": score, "area": area, "iscrowd": 0}
         return annotations
 
-    def _annotations(self, side: str, kind: str) -> Iterator[dict[str, Any]]:
+    def _annotations(self, side: str, iou_type: str) -> Iterator[dict[str, Any]]:
         """What truths and predictions have in common; ids start at 1, since 0 means "no match" to the evaluator."""
         columns = (self.column(f"{side}_{name}").tolist() for name in ("pictures", "classes", "boxes"))
-        shapes = self._segments(side) if kind != "bbox" else None
+        shapes = self._segments(side) if iou_type != "bbox" else None
         for index, (picture, label, (x1, y1, x2, y2)) in enumerate(zip(*columns, strict=True)):
             shape = {"segmentation": next(shapes)} if shapes else {"bbox": [x1, y1, x2 - x1, y2 - y1]}
             yield {"id": index + 1, "image_id": picture, "category_id": label, **shape}
@@ -159,7 +159,7 @@ def encode(masks: Bool[Tensor, "n h w"]) -> list[bytes]:
     """Return the compressed run lengths of each mask: some hundred bytes in place of a picture."""
     pixels = masks.cpu().numpy().astype(np.uint8)
     encoder = evaluator().mask.encode
-    return [encoder(np.asfortranarray(each))["counts"] for each in pixels]
+    return [encoder(np.asfortranarray(mask))["counts"] for mask in pixels]
 
 
 def quiet(*text: object) -> None:

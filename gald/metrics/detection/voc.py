@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from gald.metrics.detection.record import DetectionMetric, Found, Truths
+from gald.metrics.detection.detection_metric import DetectionMetric, GroundTruths, Predictions
 from gald.support.errors import UserError
 
 NOTHING = -1
@@ -40,7 +40,7 @@ def overlap(ours: Float64[np.ndarray, "n 4"], theirs: Float64[np.ndarray, "n 4"]
     return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
 
 
-def candidates(found: Found, truths: Truths) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"]]:
+def candidates(found: Predictions, truths: GroundTruths) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"]]:
     """Return all pairs (row of a detection, row of a truth) of one picture and class, sorted by detection."""
     _, place = np.unique(np.concatenate([found.pictures, truths.pictures]), return_inverse=True)
     classes = np.concatenate([found.classes, truths.classes])
@@ -54,7 +54,7 @@ def candidates(found: Found, truths: Truths) -> tuple[Int64[np.ndarray, " p"], I
     return detection, by_group[first[detection] + step]
 
 
-def best_truth(found: Found, truths: Truths, iou: float) -> Int64[np.ndarray, " n"]:
+def best_truth(found: Predictions, truths: GroundTruths, iou: float) -> Int64[np.ndarray, " n"]:
     """Return, for each detection, the row of the truth that it overlaps best, or ``NOTHING`` below ``iou``."""
     detection, truth = candidates(found, truths)
     shared = overlap(found.boxes[detection], truths.boxes[truth])
@@ -90,7 +90,7 @@ class VocAP(DetectionMetric):
     the rule of VOC 2007, in [0, 1]. A class without an object that counts is NaN; detections alone do not make it 0.
 
     Args:
-        num_classes: K; `names` as for `gald.metrics.detection.record.DetectionMetric`.
+        num_classes: K; `names` as for `gald.metrics.detection.detection_metric.DetectionMetric`.
         iou: the overlap from which a detection meets an object.
     """
 
@@ -103,7 +103,7 @@ class VocAP(DetectionMetric):
     def compute(self) -> dict[str, float]:
         """Return the average precisions of everything seen since the last ``reset()``."""
         self.picture_ids()
-        found, truths = self.found(), self.truths()
+        found, truths = self.predictions(), self.ground_truths()
         best = best_truth(found, truths, self.iou)
         # the surest first, then by picture; stable, so last in the order given
         order = np.lexsort((found.pictures, -found.scores))

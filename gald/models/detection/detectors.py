@@ -18,8 +18,8 @@ from torchvision.ops.poolers import LevelMapper
 from gald.block.layers import at_least_one
 from gald.config.settings import DetectorConfig
 from gald.models.detection.heads import BoxPredictor, MaskPredictor, ProposalHead
-from gald.models.detection.preparation import Preparation, check_images, check_targets
 from gald.models.detection.pyramid import Pyramid
+from gald.models.detection.transform import DetectorTransform, check_images, check_targets
 from gald.support.errors import UserError
 
 
@@ -54,10 +54,10 @@ class FasterDetector(FasterRCNN):  # type: ignore[misc]
         least_score: float = 0.05,
     ) -> None:
         pyramid = Pyramid(config, ga, ld)
-        preparation = Preparation(config.short, config.longest, pyramid, resize)
+        transform = DetectorTransform(config.short, config.longest, pyramid, resize)
         parts = box_parts(pyramid, config, num_classes, detections, least_score)
         super().__init__(pyramid, **parts, **(mask_parts(pyramid, num_classes) if self.masks else {}))
-        self.transform = preparation
+        self.transform = transform
         self.num_classes = num_classes
 
     def forward(

@@ -19,7 +19,7 @@ class ProposalHead(RPNHead):  # type: ignore[misc]
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         objectness, offsets = super().forward(x)
-        return [wide(each) for each in objectness], [wide(each) for each in offsets]
+        return [wide(level) for level in objectness], [wide(level) for level in offsets]
 
 
 class BoxPredictor(FastRCNNPredictor):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from gald.metrics.class_metric import ClassMetric
 from gald.support.errors import UserError
 
 
-class Found(NamedTuple):
+class Predictions(NamedTuple):
     """All predictions, row by row."""
 
     boxes: Float64[np.ndarray, "n 4"]
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     pictures: Int64[np.ndarray, " n"]
 
 
-class Truths(NamedTuple):
+class GroundTruths(NamedTuple):
     """All true objects, row by row."""
 
     boxes: Float64[np.ndarray, "m 4"]
@@ -143,18 +143,18 @@ class DetectionMetric(ClassMetric):
             )
         return pictures
 
-    def found(self) -> Found:
+    def predictions(self) -> Predictions:
         """Return all predictions; those of one picture in the order in which they were given."""
-        return Found(
+        return Predictions(
             self.column("found_boxes").astype(np.float64),
             self.column("found_scores").astype(np.float64),
             self.column("found_classes"),
             self.column("found_pictures"),
         )
 
-    def truths(self) -> Truths:
+    def ground_truths(self) -> GroundTruths:
         """Return all true objects; those of one picture in the order in which they were given."""
-        return Truths(
+        return GroundTruths(
             self.column("true_boxes").astype(np.float64),
             self.column("true_classes"),
             self.column("true_ignored").astype(bool),

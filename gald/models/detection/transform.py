@@ -17,7 +17,7 @@ from gald.models.detection.pyramid import Pyramid
 from gald.support.errors import UserError
 
 
-class Preparation(GeneralizedRCNNTransform):  # type: ignore[misc]
+class DetectorTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
     """torchvision's normalisation and resize, also of uint8; in training only with ``resize``.
 
     Without it training pictures go in as they are, for data that were resized when they were augmented, and others are
