@@ -17,7 +17,7 @@ from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.cli.evaluate import evaluate
-from gald.cli.submit import Where, submit
+from gald.cli.submit import DatasetFolder, submit
 from gald.cli.train import departures, train
 from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.config.recipes import RECIPES
@@ -94,7 +94,8 @@ def test_a_recipe_is_trained_stopped_resumed_measured_and_submitted(
     server = SERVERS.get(recipe.data.name)
     if server:
         root = roots.get(server, roots[recipe.data.name])
-        submit(server, best, Where(root), tmp_path / "sent.zip", tile=(32, 48), flip=True, accelerator="cpu")
+        views, runtime = ViewConfig(tile=(32, 48), flip=True), RuntimeConfig(accelerator="cpu")
+        submit(server, best, DatasetFolder(root), tmp_path / "sent.zip", views=views, runtime=runtime)
         assert (tmp_path / "sent.zip").is_file()
 
 

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -32,8 +31,8 @@ from gald.cli import main as cli
 from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
-from gald.engine.submission import SUBMISSIONS
-from gald.engine.submission.server import Map
+from gald.engine.submission import SUBMISSIONS, find_server
+from gald.engine.submission.server import LabelMapFile
 from gald.images.io import write_label
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
@@ -56,7 +55,7 @@ def write_checkpoint(path: Path, data: str, root: Path, seed: int = 0) -> Path:
     """A network of chance that sees many classes in noise."""
     torch.manual_seed(seed)
     config = SegmentationConfig(
-        model=SegmenterConfig(backbone="test_resnet", channels=8, output_stride=16, pretrained=False),
+        model=SegmenterConfig(backbone="test_resnet", ga="cgnl", channels=8, output_stride=16, pretrained=False),
         data=SegmentationDataConfig(name=data),
     )
     labels = load_segmentation(data, root, "train").labels
@@ -178,7 +177,7 @@ def test_the_archive_holds_the_networks_answers(
     said = " ".join(capsys.readouterr().out.split())
     assert f"pictures │ {len(images)}" in said
     assert f"classes seen │ {len(seen)} of {len(set(IDS[name]))}" in said
-    assert SUBMISSIONS[name].page in said
+    assert find_server(name).page in said
 
 
 def test_a_folder_as_out_and_tiles_and_views(places: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
@@ -250,7 +249,7 @@ def test_sigterm(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr("gald.engine.submission.making.write_label", write_and_kill)
+        patch.setattr("gald.engine.submission.submit.write_label", write_and_kill)
         with pytest.raises(SystemExit) as stop:
             cli.main(submit("cityscapes", many, tmp_path / "a.zip", *VIEWS))
     assert stop.value.code == 130
@@ -344,17 +343,13 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on(
 # ------------------------------------------------------------------------------------------------------ the check
 
 
-def unwatched(items: Sequence[Map], what: str) -> Iterator[Map]:
-    return iter(items)
-
-
-def made(name: str, split: str, places: dict[str, tuple[Path, Path]], folder: Path) -> tuple[Path, list[Map]]:
+def made(name: str, split: str, places: dict[str, tuple[Path, Path]], folder: Path) -> tuple[Path, list[LabelMapFile]]:
     """An archive and the maps in it."""
     archive = folder / "a.zip"
     cli.main(submit(name, places, archive))
-    pairs = SUBMISSIONS[name].pairs(places[name][0], split)
+    pairs = find_server(name).pairs(places[name][0], split)
     sizes = {pairs.name(i): tuple(pairs.image(i).shape[1:]) for i in range(len(pairs))}
-    return archive, [Map(each, folder / "a.work" / f"{each}.png", size) for each, size in sizes.items()]
+    return archive, [LabelMapFile(each, folder / "a.work" / f"{each}.png", size) for each, size in sizes.items()]
 
 
 def rewritten(archive: Path, change: dict[str, bytes | None]) -> Path:
@@ -375,10 +370,10 @@ def test_a_faulty_archive_of_maps_is_told(places: dict[str, tuple[Path, Path]], 
 
     def fault_of(faulty: Path) -> str:
         with pytest.raises(UserError) as error:
-            SUBMISSIONS["cityscapes"].check(faulty, maps, "test", allowed, unwatched)
+            find_server("cityscapes").check(faulty, maps, "test", allowed)
         return str(error.value)
 
-    assert SUBMISSIONS["cityscapes"].check(archive, maps, "test", allowed, unwatched) <= set(CITYSCAPES)
+    assert find_server("cityscapes").check(archive, maps, "test", allowed) <= set(CITYSCAPES)
     assert f"holds 1 files, and 2 are wanted: {second} is missing" in fault_of(rewritten(archive, {second: None}))
     assert "one too many" in fault_of(rewritten(archive, {"readme.txt": b"?"}))
     assert "is missing" in fault_of(rewritten(archive, {second: None, "x.png": b""}))
@@ -406,10 +401,10 @@ def test_a_faulty_file_of_masks_is_told(places: dict[str, tuple[Path, Path]], tm
     def fault_of(changed: list[dict]) -> str:
         faulty = rewritten(archive, {name: json.dumps(changed).encode()})
         with pytest.raises(UserError) as error:
-            SUBMISSIONS["coco_stuff"].check(faulty, maps, "test-dev", allowed, unwatched)
+            find_server("coco_stuff").check(faulty, maps, "test-dev", allowed)
         return str(error.value)
 
-    assert SUBMISSIONS["coco_stuff"].check(archive, maps, "test-dev", allowed, unwatched) <= set(COCO)
+    assert find_server("coco_stuff").check(archive, maps, "test-dev", allowed) <= set(COCO)
     assert "1 is missing" in fault_of([each for each in entries if each["image_id"] != 1])
     assert "7 is one too many" in fault_of([*entries, {**entries[0], "image_id": 7}])
     for changed in (
@@ -427,8 +422,8 @@ def test_an_archive_that_fails_its_check_does_not_stay(
     places: dict[str, tuple[Path, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    server = SUBMISSIONS["ade20k"]
-    half = replace(server, pack=lambda maps, split, watch: server.pack(maps[1:], split, watch))
+    server = find_server("ade20k")
+    half = replace(server, pack=lambda maps, split: server.pack(maps[1:], split))
     monkeypatch.setitem(SUBMISSIONS, "ade20k", half)
     text = refused(capsys, submit("ade20k", places, tmp_path / "a.zip"))
     assert "holds 3 files, and 4 are wanted: ADE_test_00000001.png is missing" in text
@@ -439,8 +434,8 @@ def test_an_archive_above_the_servers_limit_is_told(
     places: dict[str, tuple[Path, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    assert SUBMISSIONS["cityscapes"].limit == 100
-    monkeypatch.setitem(SUBMISSIONS, "cityscapes", replace(SUBMISSIONS["cityscapes"], limit=0))
+    assert find_server("cityscapes").limit == 100
+    monkeypatch.setitem(SUBMISSIONS, "cityscapes", replace(find_server("cityscapes"), limit=0))
     with pytest.raises(SystemExit, match="1"):
         cli.main(submit("cityscapes", places, tmp_path / "a.zip"))
     assert "the server takes 0 MB at most" in capsys.readouterr().err

@@ -1,14 +1,25 @@
-"""What benchmarks' servers take: a table of formats. A new one is a file here and a line in the table."""
+"""What benchmarks' servers take. A new one is a `Server`, in a file here, and a line in `SUBMISSIONS`."""
 
 from __future__ import annotations
 
-from gald.engine.submission import ade20k, cityscapes, coco_stuff
-from gald.engine.submission.server import Map, Server
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
-SUBMISSIONS: dict[str, Server] = {
-    "cityscapes": cityscapes.SERVER,
-    "ade20k": ade20k.SERVER,
-    "coco_stuff": coco_stuff.SERVER,
+from gald.support.errors import lookup
+
+if TYPE_CHECKING:
+    from gald.engine.submission.server import Server
+
+SUBMISSIONS: dict[str, str | Server] = {
+    "cityscapes": "gald.engine.submission.png_zip:CITYSCAPES",
+    "ade20k": "gald.engine.submission.png_zip:ADE20K",
+    "coco_stuff": "gald.engine.submission.coco_stuff:SERVER",
 }
+"""Where each `Server` lies; the server itself may stand there too. The table needs no torch."""
 
-__all__ = ["SUBMISSIONS", "Map", "Server"]
+
+def find_server(benchmark: str) -> Server:
+    """The server of a benchmark of the table; a `UserError` names the nearest ones."""
+    entry = lookup(SUBMISSIONS, benchmark, "benchmark")
+    server: Server = resolve_name(entry) if isinstance(entry, str) else entry
+    return server

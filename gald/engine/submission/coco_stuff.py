@@ -22,11 +22,12 @@ from gald.data.datasets.coco_stuff164k import LABELS, coco_stuff164k
 from gald.data.files import data_folder, find_one
 from gald.data.labels import IGNORE, Label
 from gald.data.segmentation import SegmentationDataset, unlabelled
-from gald.engine.submission.flat_zip import AGAIN, check_names, member, opened
-from gald.engine.submission.server import Map, Server, Watch
+from gald.engine.submission.png_zip import AGAIN, check_names, member, opened
+from gald.engine.submission.server import LabelMapFile, Server
 from gald.engine.submission.work import fault
 from gald.images.io import read_label
 from gald.support.errors import UserError
+from gald.support.progress import track
 
 FIRST, OTHER = 92, 183
 LIST = "image_info_test-dev2017.json"
@@ -66,17 +67,17 @@ def classes(labels: Sequence[Label]) -> tuple[Label, ...]:
     return tuple(other if each.id + 1 < FIRST else Label(each.name, each.color, each.id + 1) for each in labels)
 
 
-def entries(each: Map) -> list[dict[str, Any]]:
+def entries(label_map: LabelMapFile) -> list[dict[str, Any]]:
     """A picture's masks, one for each class that is present."""
-    values = read_label(each.file).numpy()
+    values = read_label(label_map.file).numpy()
     present = np.unique(values)
     masks = np.asfortranarray(values[:, :, None] == present).astype(np.uint8, order="F")
     codes = zip(present.tolist(), codec().encode(masks), strict=True)
     return [
         {
-            "image_id": int(each.name),
+            "image_id": int(label_map.name),
             "category_id": category,
-            "segmentation": {"size": list(each.size), "counts": code["counts"].decode("ascii")},
+            "segmentation": {"size": list(label_map.size), "counts": code["counts"].decode("ascii")},
         }
         for category, code in codes
     ]
@@ -87,47 +88,47 @@ def file_name(split: str) -> str:
     return f"stuff_{split}2017_gald_results.json"
 
 
-def pack(maps: Sequence[Map], split: str, watch: Watch) -> bytes:
+def pack(maps: Sequence[LabelMapFile], split: str) -> bytes:
     """The archive with the one JSON file, written picture by picture."""
     content = BytesIO()
     information = member(file_name(split))
     information.compress_type = ZIP_DEFLATED
     with ZipFile(content, "w") as archive, archive.open(information, "w", force_zip64=True) as file:
         before = b"["
-        for each in watch(maps, "pack"):
-            for entry in entries(each):
+        for label_map in track(maps, "pack", len(maps)):
+            for entry in entries(label_map):
                 file.write(before + json.dumps(entry).encode())
                 before = b",\n"
         file.write(b"]")
     return content.getvalue()
 
 
-def check(archive: Path, maps: Sequence[Map], split: str, allowed: frozenset[int], watch: Watch) -> set[int]:
+def check(archive: Path, maps: Sequence[LabelMapFile], split: str, allowed: frozenset[int]) -> set[int]:
     """Every picture's masks, read back, are its label map: no pixel twice, none left out, only the server's ids."""
     with opened(archive) as content:
         check_names(archive, content.namelist(), [file_name(split)])
         found: dict[int, list[dict[str, Any]]] = {}
         for entry in json.loads(content.read(file_name(split))):
             found.setdefault(entry["image_id"], []).append(entry)
-    check_names(archive, [*map(str, found)], [str(int(each.name)) for each in maps])
+    check_names(archive, [*map(str, found)], [str(int(label_map.name)) for label_map in maps])
     seen: set[int] = set()
-    for each in watch(maps, "check"):
-        masks = found[int(each.name)]
-        wrong = fault(each.file, each.size, allowed)
-        if wrong or not same(masks, each):
-            raise UserError(f"{archive}: {wrong or f'the masks of picture {each.name} are not {each.file}'}; {AGAIN}")
+    for label_map in track(maps, "check", len(maps)):
+        name, file, masks = label_map.name, label_map.file, found[int(label_map.name)]
+        wrong = fault(file, label_map.size, allowed)
+        if wrong or not same(masks, label_map):
+            raise UserError(f"{archive}: {wrong or f'the masks of picture {name} are not {file}'}; {AGAIN}")
         seen |= {entry["category_id"] for entry in masks}
     return seen
 
 
-def same(masks: Sequence[dict[str, Any]], each: Map) -> bool:
+def same(masks: Sequence[dict[str, Any]], label_map: LabelMapFile) -> bool:
     """Whether masks give a label map back, each pixel once."""
-    if any(entry["segmentation"]["size"] != list(each.size) for entry in masks):
+    if any(entry["segmentation"]["size"] != list(label_map.size) for entry in masks):
         return False
     codes = [{**entry["segmentation"], "counts": entry["segmentation"]["counts"].encode()} for entry in masks]
     layers = codec().decode(codes).astype(np.int64)
     values = (layers * [entry["category_id"] for entry in masks]).sum(2)
-    return bool((layers.sum(2) == 1).all() and (values == read_label(each.file).numpy()).all())
+    return bool((layers.sum(2) == 1).all() and (values == read_label(label_map.file).numpy()).all())
 
 
 SERVER = Server(

@@ -17,7 +17,7 @@ from torch import Tensor
 from gald.data.segmentation import SegmentationDataset
 from gald.images.io import read_label
 from gald.support.errors import UserError
-from gald.support.files import write_whole
+from gald.support.files import write_json
 
 
 def places(out: Path, name: str) -> tuple[Path, Path]:
@@ -31,7 +31,7 @@ def settings_of(checkpoint: Path, pairs: SegmentationDataset, **others: Any) -> 
     with checkpoint.open("rb") as file:
         weights = file_digest(file, "sha256").hexdigest()
     # names and sizes, not the folder: data that was moved is the same data
-    pictures = [[each.name, each.image.stat().st_size] for each in pairs.files]
+    pictures = [[pair.name, pair.image.stat().st_size] for pair in pairs.files]
     digest = sha256(json.dumps(pictures).encode()).hexdigest()
     return json.loads(json.dumps({"checkpoint": weights, "pictures": digest, **others}))  # type: ignore[no-any-return]
 
@@ -40,10 +40,10 @@ def begin(archive: Path, work: Path, settings: dict[str, Any]) -> None:
     """Begin a work folder, or go on with one of the same settings; another's is refused, so is another's archive."""
     file = work / "settings.json"
     if not file.is_file():
-        strange = next((each for each in (archive, *work.glob("*.png")) if each.exists()), None)
+        strange = next((path for path in (archive, *work.glob("*.png")) if path.exists()), None)
         if strange is not None:
             raise UserError(f"{strange} is there already, and no {file} says how it was made: choose another --out")
-        write_whole(file, json.dumps(settings, indent=2).encode())
+        write_json(file, settings)
         return
     different = [*changed(_read(file), settings)]
     if different:
