@@ -27,12 +27,13 @@ from gald.analysis.statistics.bootstrap import draws
 from gald.analysis.statistics.scores import Scores, score_counts
 from gald.analysis.study import STUDIES, Study
 from gald.analysis.study.chart import chart
-from gald.analysis.study.counting import Stopped, count, save_counts
-from gald.analysis.study.differences import Difference, difference, mean
-from gald.analysis.study.page import page, said, signs
-from gald.analysis.study.pairing import first_weights
-from gald.analysis.study.plan import place
-from gald.analysis.study.running import run, with_weights
+from gald.analysis.study.differences import Difference, difference, over_seeds
+from gald.analysis.study.initial_weights import initial_weights
+from gald.analysis.study.measure import Stopped, count_pictures, load_counts, save_counts
+from gald.analysis.study.report import in_words, report, signs
+from gald.analysis.study.runner import run_study as run
+from gald.analysis.study.runner import with_weights
+from gald.analysis.study.trial import trials
 from gald.config.settings import (
     LossConfig,
     OptimizerConfig,
@@ -170,6 +171,7 @@ def test_stopped_while_it_is_measured_it_measures_again(straight: Path, root: Pa
 
     assert run("tiny", at(root), out, ["none", "mask"], [0, 1], stop) == "in row mask, seed 1, while it was measured"
     assert not (out / "mask" / "1" / "test.json").exists()
+    assert "Not finished: mask (1 of 2).\nTrained and not measured yet: mask, seed 1." in (out / "study.md").read_text()
     assert run("tiny", at(root), out, ["none", "mask"], [0, 1], lambda: False) == ""
     again, before = (json.loads((each / "study.json").read_text()) for each in (out, straight))
     assert again["rows"]["none"] == before["rows"]["none"]
@@ -181,7 +183,7 @@ def test_a_stop_ends_an_evaluation_at_the_next_picture(straight: Path, root: Pat
     seen: list[int] = []
     network.register_forward_hook(lambda *_: seen.append(1))
     with pytest.raises(Stopped):
-        count(
+        count_pictures(
             TASK,
             network,
             load_segmentation("camvid", root, "val"),
@@ -198,7 +200,7 @@ def test_a_stop_ends_an_evaluation_at_the_next_picture(straight: Path, root: Pat
 
 def at(root: Path, **changes: Any) -> Study:
     study = tiny(**changes)
-    return study.placed(root=root, weights=None, pretrained=False, accelerator="cpu", workers=0)
+    return study.placed("tiny", root=root, weights=None, pretrained=False, accelerator="cpu", workers=0)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,9 @@ def test_another_study_other_pictures_and_other_first_weights_are_refused(
     with pytest.raises(UserError, match="the pictures of val are others"):
         run("tiny", at(other), straight, ["none"], [0], lambda: False)
     (tmp_path / "weights").write_bytes(b"x")
-    study = at(root).placed(root=root, weights=tmp_path / "weights", pretrained=False, accelerator="cpu", workers=0)
+    study = at(root).placed(
+        "tiny", root=root, weights=tmp_path / "weights", pretrained=False, accelerator="cpu", workers=0
+    )
     with pytest.raises(UserError, match="backbone begins with was random weights"):
         run("tiny", study, straight, ["none"], [0], lambda: False)
 
@@ -317,7 +321,7 @@ MODELS = (
 
 
 def test_rows_begin_equal_in_every_layer_that_they_share() -> None:
-    fcn, psp, cgnl, psp_ld, parallel = first_weights(builds(*MODELS), seed=3)
+    fcn, psp, cgnl, psp_ld, parallel = initial_weights(builds(*MODELS), seed=3)
     for one, other in ((fcn, psp), (fcn, cgnl), (psp, psp_ld), (fcn, parallel), (psp_ld, parallel)):
         shared = [name for name in one if name in other and one[name].shape == other[name].shape]
         assert {"classify.weight", "squeeze.0.weight"} <= {*shared}
@@ -333,7 +337,7 @@ def test_rows_begin_equal_in_every_layer_that_they_share() -> None:
 
 
 def test_the_first_weights_hang_on_the_seed_and_fit_their_network() -> None:
-    here, again, other = (list(first_weights(builds(*MODELS), seed)) for seed in (0, 0, 1))
+    here, again, other = (list(initial_weights(builds(*MODELS), seed)) for seed in (0, 0, 1))
     for model, one, same, differs in zip(MODELS, here, again, other, strict=True):
         Segmenter.from_config(model, 5).load_state_dict(one)
         assert all(torch.equal(one[name], same[name]) for name in one)
@@ -351,7 +355,7 @@ def test_layers_of_one_name_in_modules_of_other_classes_are_not_the_same() -> No
     def network(part: type[nn.Conv2d], shape: int = 2) -> nn.Module:
         return nn.Sequential(part(shape, 2, 1, bias=False))
 
-    zero, drawn, larger = first_weights(
+    zero, drawn, larger = initial_weights(
         [lambda: network(Zero), lambda: network(nn.Conv2d), lambda: network(nn.Conv2d, 3)], 0
     )
     assert zero["0.weight"].abs().max() == 0
@@ -361,7 +365,7 @@ def test_layers_of_one_name_in_modules_of_other_classes_are_not_the_same() -> No
 
 def test_a_row_begins_the_same_whichever_rows_are_chosen(tmp_path: Path) -> None:
     study = tiny()
-    everything = [place(tmp_path, row, seed) for seed in (0, 1) for row in study.rows]
+    everything = trials(study, tmp_path, list(study.rows), (0, 1))
     whole = {(each.row, each.seed): weights for each, weights in with_weights(study, everything, 5)}
     [(last, alone)] = with_weights(study, everything[3:], 5)
     assert (last.row, last.seed) == ("mask", 1)
@@ -441,14 +445,14 @@ FOUND = {
 
 
 def test_means_spreads_and_differences_by_hand() -> None:
-    found = mean(FOUND, "none", "miou")
+    found = over_seeds(FOUND, "none", "miou")
     assert (found.mean, found.spread) == pytest.approx((0.55, 0.05))  # (0.05^2 + 0.05^2 + 0) / 2
     each = difference(FOUND, "mask", "none", "miou")
     assert each.by_seed == pytest.approx({0: -0.01, 1: -0.03, 2: -0.02})
     assert (each.mean, each.spread) == pytest.approx((-0.02, 0.01))
     assert (each.above, each.below) == (0, 3)
     assert signs(each) == "3 seeds of 3 below"
-    assert said(each) == "-2.00 ± 1.00 points (3 seeds of 3 below)"
+    assert in_words(each) == "-2.00 ± 1.00 points (3 seeds of 3 below)"
     assert difference(FOUND, "mask", "none", "iou_large").by_seed == {}
 
 
@@ -457,14 +461,14 @@ def test_only_seeds_of_both_rows_are_compared() -> None:
     each = difference(part, "mask", "none", "miou")
     assert each.by_seed == pytest.approx({2: -0.02})
     assert math.isnan(each.spread)
-    assert said(each) == "-2.00 points (1 seed of 1 below)"
+    assert in_words(each) == "-2.00 points (1 seed of 1 below)"
 
 
 def test_signs_that_disagree() -> None:
     assert signs(Difference({0: 0.1, 1: 0.2, 2: -0.1}, math.nan, math.nan)) == "2 seeds of 3 above, 1 below"
     assert signs(Difference({0: 0.0, 1: 0.0}, math.nan, math.nan)) == "2 seeds of 2 level"
-    assert "interval -1.00 to +2.00, holds zero" in said(Difference({0: 0.1}, -0.01, 0.02))
-    assert "interval +1.00 to +2.00, without zero" in said(Difference({0: 0.1}, 0.01, 0.02))
+    assert "interval -1.00 to +2.00, holds zero" in in_words(Difference({0: 0.1}, -0.01, 0.02))
+    assert "interval +1.00 to +2.00, without zero" in in_words(Difference({0: 0.1}, 0.01, 0.02))
 
 
 def test_the_interval_is_of_the_mean_over_seeds_on_the_same_resamples() -> None:
@@ -557,7 +561,7 @@ def test_the_page_says_losses_first_and_lists_what_is_not_finished() -> None:
     study = replace(study, rows={**study.rows, "gate": gate, "never": never}, seeds=(0, 1, 2))
     found = {**FOUND, ("gate", 0): scored(0.58), ("gate", 1): scored(0.61)}
     facts = {key: {"parameters": 1_250_000, "macs": 3_000_000_000, "machine": "a machine"} for key in found}
-    text = page("tiny", study, (0, 1, 2), {"val": found, "test": found}, facts)
+    text = report("tiny", study, (0, 1, 2), {"val": found, "test": found}, facts)
     said_ = [line for line in text.splitlines() if line.startswith("- ")]
     assert [line.split(",")[0] for line in said_] == ["- mask against none", "- gate against none"]
     assert "mIoU -2.00 ± 1.00 points (3 seeds of 3 below)" in said_[0]
@@ -581,8 +585,6 @@ def test_damaged_results_are_named(straight: Path, root: Path, tmp_path: Path) -
 
 
 def test_counts_are_read_as_they_were_written(tmp_path: Path) -> None:
-    from gald.analysis.study.counting import load_counts
-
     counts = {"iou": torch.arange(12).reshape(3, 2, 2).transpose(1, 2)}
     save_counts(tmp_path / "counts.safetensors", counts)
     assert torch.equal(load_counts(tmp_path / "counts.safetensors")["iou"], counts["iou"])
@@ -601,11 +603,11 @@ def test_loading_processes_that_a_stop_ended_are_no_failure(
             wished.append(1)
         raise RuntimeError("a worker was killed")
 
-    monkeypatch.setattr("gald.analysis.study.row.count", killed)
+    monkeypatch.setattr("gald.analysis.study.training.count_pictures", killed)
     stopped = run("tiny", at(root), out, ["mask"], [1], lambda: bool(wished))
     assert stopped == "in row mask, seed 1, while it was measured"
     wished.clear()
-    monkeypatch.setattr("gald.analysis.study.row.count", lambda *_, **__: killed())
+    monkeypatch.setattr("gald.analysis.study.training.count_pictures", lambda *_, **__: killed())
     with pytest.raises(RuntimeError, match="killed"):
         run("tiny", at(root), out, ["mask"], [1], lambda: bool(wished))
 
@@ -614,7 +616,7 @@ def test_loading_processes_that_a_stop_ended_are_no_failure(
 def test_counts_lie_in_the_order_of_the_pictures(straight: Path, root: Path, workers: int) -> None:
     pairs = load_segmentation("camvid", root, "test")
     network, _ = load_model(straight / "none" / "0" / "best.safetensors")
-    found = count(TASK, network, pairs, create_fabric("cpu"), lambda: False, workers=workers, what="test")
+    found = count_pictures(TASK, network, pairs, create_fabric("cpu"), lambda: False, workers=workers, what="test")
     pixels = [torch.bincount(pairs.mask(i).flatten(), minlength=256)[:11].tolist() for i in range(3)]
     assert found["truth"][:, 0].tolist() == pixels
     predict = TASK.build_predictor(network)

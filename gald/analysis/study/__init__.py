@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gald.analysis.study.camvid import camvid, camvid_full
-from gald.analysis.study.streets import synthetic
 from gald.analysis.study.study import Study
+from gald.analysis.study.synthetic import synthetic
 
 STUDIES: dict[str, Callable[[], Study]] = {
     "camvid": camvid,

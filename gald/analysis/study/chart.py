@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from gald.analysis.study.differences import Difference, Found, difference
+from gald.analysis.study.differences import Difference, SplitScores, difference
 from gald.analysis.study.study import Study
 from gald.images.svg import circle, line, style, text
 from gald.metrics.bands import INTERIOR
 
 LINE, NAMES, PANEL, GAP, HEAD, FOOT = 22.0, 216.0, 132.0, 16.0, 44.0, 62.0  # units of the drawing
-DRAWN = {
+COLUMNS = {
     "miou": "mIoU",
     "boundary_iou": "Boundary IoU",
     "boundary_f/3px": "F 3 px",
@@ -35,19 +35,19 @@ text { font: 12px system-ui, sans-serif; fill: $ink; } .soft { fill: $soft; } .p
 """
 
 
-def comparable(study: Study, found: Found) -> list[tuple[str, str]]:
+def comparable(study: Study, scores: SplitScores) -> list[tuple[str, str]]:
     """The pairs of rows that share a seed by now."""
-    return [pair for pair in study.pairs if difference(found, *pair, "miou").by_seed]
+    return [pair for pair in study.pairs if difference(scores, *pair, "miou").by_seed]
 
 
-def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> str:
+def chart(study: Study, scores: SplitScores, columns: Mapping[str, str], what: str) -> str:
     """The drawing as SVG, light and dark by itself; ``""`` as long as no two rows of a pair share a seed.
 
     A line is a pair of rows, a panel a number of ``columns`` (its key, and in words), in points. A ring is a seed, the
     disc their mean, the bar its interval; colour says that it leaves out 0 and that all seeds, two or more, agree. What
     few pairs need is cut off, with an arrow.
     """
-    pairs = comparable(study, found)
+    pairs = comparable(study, scores)
     if not pairs:
         return ""
     width = NAMES + len(columns) * (PANEL + GAP)
@@ -60,7 +60,7 @@ def chart(study: Study, found: Found, columns: Mapping[str, str], what: str) -> 
         parts.append(text(NAMES - 10, _middle(number) + 4, f"{row} − {other}", "end"))  # noqa: RUF001  # a minus sign
     for number, (key, title) in enumerate(columns.items()):
         left = NAMES + number * (PANEL + GAP)
-        parts += _panel(left, title, [difference(found, *pair, key) for pair in pairs])
+        parts += _panel(left, title, [difference(scores, *pair, key) for pair in pairs])
     parts += [text(8.0, height - 26 + 16 * number, words, "start", "soft") for number, words in enumerate(LEGEND)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
     return "".join([head, f"<style>{style(STYLE)}</style><title>{escape(what)}</title>", *parts, "</svg>\n"])

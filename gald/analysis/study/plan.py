@@ -1,11 +1,10 @@
-"""What a study's folder was begun with, so that nothing else is added to it, and what is there already."""
+"""What a study's folder was begun with, so that nothing else is added to it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +18,6 @@ from gald.support.files import write_whole
 # how often a row is validated decides which of its checkpoints is chosen
 MAY_DIFFER = RESUMABLE - {"val_every"}
 NAME, START = "study", "backbone begins with"  # keys of plan.json
-
-
-@dataclass(frozen=True)
-class Place:
-    """The folder of one row and seed, ``OUT/ROW/SEED``, which is a run's folder and more."""
-
-    row: str
-    seed: int
-    folder: Path
-
-    @property
-    def last(self) -> Path:
-        return self.folder / "last.pt"
-
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.safetensors"
-
-    @property
-    def beginning(self) -> Path:
-        """The weights it begins from; deleted when it is trained."""
-        return self.folder / "begin.safetensors"
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is something to go on from."""
-        return self.last.is_file()
-
-    def numbers(self, split: str) -> Path:
-        """JSON of one split: the scores, and what the row costs."""
-        return self.folder / f"{split}.json"
-
-    def counts(self, split: str) -> Path:
-        """The counts of each picture that the scores come from."""
-        return self.folder / f"{split}-counts.safetensors"
-
-    def finished(self, splits: tuple[str, ...]) -> bool:
-        """Whether it is trained and measured."""
-        return all(self.numbers(split).is_file() for split in splits)
-
-
-def place(out: Path, row: str, seed: int) -> Place:
-    """Where a row and seed lie."""
-    return Place(row, seed, out / row / str(seed))
-
-
-def seeds_there(out: Path, study: Study, asked: Sequence[int]) -> tuple[int, ...]:
-    """The seeds to report: those of the study, those asked for, and those of earlier calls."""
-    found = {int(path.name) for row in study.rows for path in (out / row).glob("*") if path.name.isdecimal()}
-    return tuple(sorted({*study.seeds, *asked, *found}))
 
 
 def keep_plan(out: Path, name: str, study: Study, splits: Mapping[str, SegmentationDataset]) -> None:

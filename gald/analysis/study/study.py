@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from gald.config.inference import Accelerator
 from gald.config.settings import SegmentationConfig
+from gald.data.registry import DATASETS
 from gald.support.errors import UserError
 
 
@@ -61,18 +62,40 @@ class Study:
 
     def placed(
         self,
+        name: str,
         *,
         root: Path | None,
         weights: Path | None,
         pretrained: bool,
-        accelerator: Literal["auto", "cpu", "cuda", "mps"],
+        accelerator: Accelerator,
         workers: int,
     ) -> Study:
-        """The study on this machine: where the data and the backbone's weights lie, and what computes."""
+        """The study called ``name`` on this machine: where the data and the backbone's weights lie, what computes.
+
+        Raises:
+            UserError: what is missing for it.
+        """
+        self._check_root(name, root)
+        if self.pretrained and not (weights or pretrained):
+            raise UserError(
+                f"the backbones of {name} begin with ImageNet weights: give their file, --model.weights FILE, or "
+                "--model.pretrained where timm may download them"
+            )
+        if weights is not None and not weights.is_file():
+            raise UserError(f"there is no file {weights}: --model.weights holds the backbone's first weights")
 
         def place(row: SegmentationConfig) -> SegmentationConfig:
             model = replace(row.model, weights=weights, pretrained=pretrained)
             data = replace(row.data, root=root, workers=workers)
             return replace(row, model=model, data=data, accelerator=accelerator)
 
-        return replace(self, rows={name: place(row) for name, row in self.rows.items()})
+        return replace(self, rows={row: place(settings) for row, settings in self.rows.items()})
+
+    def _check_root(self, name: str, root: Path | None) -> None:
+        drawn = DATASETS[self.rows[self.reference].data.name].drawn
+        if drawn and root is not None:
+            raise UserError(f"the pictures of {name} are drawn, none are read: leave --data.root out")
+        if not drawn and root is None:
+            raise UserError(f"{name} needs pictures: say where they lie, --data.root ROOT")
+        if root is not None and not root.is_dir():
+            raise UserError(f"there is no folder {root}: --data.root is where the pictures lie")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 Key = tuple[str, tuple[int, ...], tuple[type[nn.Module], ...]]
 
 
-def first_weights(builds: Iterable[Callable[[], nn.Module]], seed: int) -> Iterator[dict[str, Tensor]]:
+def initial_weights(builds: Iterable[Callable[[], nn.Module]], seed: int) -> Iterator[dict[str, Tensor]]:
     """The initial weights of each row, so that rows are equal wherever they have the same layer.
 
     Seeding each row alone is not enough: an aggregation draws random numbers, so the layers built after it would begin

@@ -1,4 +1,4 @@
-"""One row and seed of a study: trained by the one engine, then measured."""
+"""A trial of a study: trained by the one engine, then measured."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from gald.analysis.profiling.count import parameters_and_macs
 from gald.analysis.statistics.scores import score_counts
-from gald.analysis.study.counting import Stopped, count, save_counts
-from gald.analysis.study.plan import Place
+from gald.analysis.study.measure import Stopped, count_pictures, save_counts
 from gald.analysis.study.study import Study
+from gald.analysis.study.trial import Trial
 from gald.config.settings import SegmentationConfig
 from gald.data.segmentation import SegmentationDataset
 from gald.engine import checkpoint
@@ -27,8 +26,8 @@ from gald.support.device import create_fabric, describe_device
 from gald.support.files import write_json
 
 
-def do(
-    each: Place,
+def run_trial(
+    trial: Trial,
     study: Study,
     splits: Mapping[str, SegmentationDataset],
     weights: Mapping[str, Tensor] | None,
@@ -38,18 +37,18 @@ def do(
 
     It begins from ``weights``, or goes on from its last.pt where there are none.
     """
-    row, began = replace(study.rows[each.row], seed=each.seed, init=each.beginning), time.monotonic()
-    steps = row.steps - (0 if weights is not None else checkpoint.load(each.last).step)
+    row, began = replace(study.rows[trial.row], seed=trial.seed, init=trial.beginning), time.monotonic()
+    steps = row.steps - (0 if weights is not None else checkpoint.load(trial.last).step)
     if weights is not None:
         labels = next(iter(splits.values())).labels
-        checkpoint.save(each.beginning, checkpoint.Checkpoint(row, labels, 0, -math.inf, dict(weights)))
+        checkpoint.save(trial.beginning, checkpoint.Checkpoint(row, labels, 0, -math.inf, dict(weights)))
     try:
-        saved = load_resumable(row, each.folder) if weights is None else None
-        outcome = train_phase(Phase(each.folder, row), training_fabric(row), stop, saved=saved)
+        saved = load_resumable(row, trial.folder) if weights is None else None
+        outcome = train_phase(Phase(trial.folder, row), training_fabric(row), stop, saved=saved)
         if outcome.stopped:
             return f"at step {outcome.step} of {outcome.steps}"
-        each.beginning.unlink(missing_ok=True)
-        _measure(each, row, splits, stop, lambda: (time.monotonic() - began) / steps if steps else None)
+        trial.beginning.unlink(missing_ok=True)
+        _measure(trial, row, splits, stop, lambda: (time.monotonic() - began) / steps if steps else None)
     except Stopped:
         return "while it was measured"
     except RuntimeError:  # SIGTERM to the whole group ends the loading processes of an evaluation too
@@ -60,7 +59,7 @@ def do(
 
 
 def _measure(
-    each: Place,
+    trial: Trial,
     row: SegmentationConfig,
     splits: Mapping[str, SegmentationDataset],
     stop: Callable[[], bool],
@@ -68,28 +67,25 @@ def _measure(
 ) -> None:
     """Count what its best checkpoint gets right on every split, in float32 whatever it was trained in."""
     fabric = create_fabric(row.accelerator)
-    content, task = checkpoint.load(each.best), SegmentationTask(row)
+    content, task = checkpoint.load(trial.best), SegmentationTask(row)
     network = task.build_model(len(content.labels), initial_weights=False)
-    checkpoint.restored(network, content, each.best)
+    checkpoint.restored(network, content, trial.best)
     counts = {
-        split: count(task, network, pairs, fabric, stop, workers=row.data.workers, what=split)
-        for split, pairs in splits.items()
+        split: count_pictures(task, network, dataset, fabric, stop, workers=row.data.workers, what=split)
+        for split, dataset in splits.items()
     }
-    about = {"row": each.row, "seed": each.seed, "step": content.step, **_cost(row, next(iter(splits.values())))}
-    for split, pairs in splits.items():
-        save_counts(each.counts(split), counts[split])
-        scores = score_counts(counts[split], [label.name for label in pairs.labels], None).value
-        numbers_of = {"split": split, "pictures": len(pairs), **about, "seconds_per_step": pace(), **_where(fabric)}
-        write_json(each.numbers(split), {**numbers_of, "scores": scores})
+    about = {"row": trial.row, "seed": trial.seed, "step": content.step, **_cost(row, next(iter(splits.values())))}
+    machine = describe_device(fabric.device)
+    for split, dataset in splits.items():
+        save_counts(trial.counts(split), counts[split])
+        scores = score_counts(counts[split], [label.name for label in dataset.labels], None).value
+        measured = {"split": split, "pictures": len(dataset), **about, "seconds_per_step": pace(), "machine": machine}
+        write_json(trial.numbers(split), {**measured, "scores": scores})
 
 
-def _where(fabric: Fabric) -> dict[str, str]:
-    return {"machine": describe_device(fabric.device)}
-
-
-def _cost(row: SegmentationConfig, pairs: SegmentationDataset) -> dict[str, int]:
+def _cost(row: SegmentationConfig, dataset: SegmentationDataset) -> dict[str, int]:
     """Parameters and multiplications of the network that is used: without the head that only training has."""
     task = SegmentationTask(replace(row, model=replace(row.model, aux=False)))
-    shape = (1, *pairs.image(0).shape)
-    parameters, macs = parameters_and_macs(lambda: task.build_model(len(pairs.labels), initial_weights=False), shape)
+    shape = (1, *dataset.image(0).shape)
+    parameters, macs = parameters_and_macs(lambda: task.build_model(len(dataset.labels), initial_weights=False), shape)
     return {"parameters": parameters, "macs": macs}

@@ -28,10 +28,10 @@ class Stopped(Exception):
     """The way out of an evaluation that is to stop; no error, the user's wish."""
 
 
-def count(
+def count_pictures(
     task: SegmentationTask,
     network: nn.Module,
-    pairs: SegmentationDataset,
+    dataset: SegmentationDataset,
     fabric: Fabric,
     stop: Callable[[], bool],
     *,
@@ -53,10 +53,10 @@ def count(
         maps.append((prediction.to("cpu", torch.uint8), sample["mask"].to("cpu", torch.uint8)))
 
     predict = task.build_predictor(network.to(fabric.device).eval())
-    metric = MeanIoU(len(pairs.labels)).to(fabric.device)  # the cheapest: the numbers are made of the counts
-    measure(task, predict, pairs, metric, fabric, workers=workers, what=what, each=keep)
+    metric = MeanIoU(len(dataset.labels)).to(fabric.device)  # the cheapest: the numbers are made of the counts
+    measure(task, predict, dataset, metric, fabric, workers=workers, what=what, each=keep)
     quiet = ignore_interrupts if workers else None
-    counted: Any = DataLoader(_Counted(maps, len(pairs.labels)), None, num_workers=workers, worker_init_fn=quiet)
+    counted: Any = DataLoader(_Counted(maps, len(dataset.labels)), None, num_workers=workers, worker_init_fn=quiet)
     pictures = []
     for counts in track(counted, f"count {what}", len(maps)):
         if stop():
@@ -81,7 +81,7 @@ class _Counted(Dataset[dict[str, Tensor]]):
 
 def save_counts(path: Path, counts: Counts) -> None:
     """Write counts as .safetensors."""
-    write_whole(path, safetensors.torch.save({key: each.contiguous() for key, each in counts.items()}))
+    write_whole(path, safetensors.torch.save({key: value.contiguous() for key, value in counts.items()}))
 
 
 def load_counts(path: Path) -> dict[str, Tensor]:
