@@ -26,11 +26,11 @@ def voc0712(root: Path, split: str) -> DetectionDataset:
     """``train``: trainval of both years; ``val`` and ``test``: test of 2007. ``root`` is ``VOCdevkit`` or above it."""
     parts = lookup(SPLITS, split, "split")
     base = data_folder(root, "VOCdevkit")
-    pairs: dict[str, tuple[Path, Path]] = {}
+    files: list[SampleFiles] = []
     for year, part, archive in parts:
+        images, annotations = base / year / "JPEGImages", base / year / "Annotations"
         for name in read_names(_list(base, year, part), _how(archive)):
-            pairs[name] = (base / year / "JPEGImages" / f"{name}.jpg", base / year / "Annotations" / f"{name}.xml")
-    files = [SampleFiles(name, *paths, number) for number, (name, paths) in enumerate(pairs.items())]
+            files.append(SampleFiles(name, images / f"{name}.jpg", annotations / f"{name}.xml", len(files)))
     how = " or ".join(_how(archive) for _, _, archive in parts)
     return read_dataset(files, LABELS, f"{base}'s list for {split}", how)
 

@@ -7,7 +7,7 @@ batch is padded and normalised by the model, so pictures leave here as uint8 and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -58,21 +58,15 @@ def _resized(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.bool()
 
 
-class OnTvTensors:
-    """Run a torchvision step on a sample: it must know which tensors are a picture, boxes and masks."""
-
-    def __init__(self, step: Callable[[Any], Any]) -> None:
-        self.step = step
-
-    def __call__(self, sample: DetectionSample) -> DetectionSample:
-        """Plain tensors in and out."""
-        wrapped: dict[str, Any] = dict(sample)
-        wrapped["image"] = tv_tensors.Image(sample["image"])
-        canvas = sample["image"].shape[-2:]
-        wrapped["boxes"] = tv_tensors.BoundingBoxes(sample["boxes"], format="XYXY", canvas_size=canvas)
-        if "masks" in sample:
-            wrapped["masks"] = tv_tensors.Mask(sample["masks"])
-        return cast(DetectionSample, v2.ToPureTensor()(self.step(wrapped)))
+def wrap(sample: DetectionSample) -> DetectionSample:
+    """Tell torchvision's steps which tensors are a picture, boxes and masks."""
+    canvas = sample["image"].shape[-2:]
+    wrapped = cast(DetectionSample, dict(sample))
+    wrapped["image"] = tv_tensors.Image(sample["image"])
+    wrapped["boxes"] = tv_tensors.BoundingBoxes(sample["boxes"], format="XYXY", canvas_size=canvas)
+    if "masks" in sample:
+        wrapped["masks"] = tv_tensors.Mask(sample["masks"])
+    return wrapped
 
 
 def drop_tiny(sample: DetectionSample) -> DetectionSample:
@@ -91,9 +85,8 @@ def train(
     ``longest`` are the usual ones of multi-scale training on COCO.
     """
     jitters = [v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter)] if jitter > 0 else []
-    steps: Transform = v2.Compose(
-        [ShortSide(short, longest), drop_tiny, OnTvTensors(v2.Compose([v2.RandomHorizontalFlip(flip), *jitters]))]
-    )
+    mirror = v2.RandomHorizontalFlip(flip)
+    steps: Transform = v2.Compose([ShortSide(short, longest), drop_tiny, wrap, mirror, *jitters, v2.ToPureTensor()])
     return steps
 
 
