@@ -35,8 +35,10 @@ class Report:
         for survey in self.surveys:
             table.add_column(survey.split, justify="right")
         columns = [survey.cells() for survey in self.surveys]
-        for row in dict.fromkeys(row for column in columns for row in column):
-            table.add_row(*row, *(column.get(row, "never") for column in columns))
+        rows = list(dict.fromkeys(row for column in columns for row in column))
+        above = sum(not number for number, _ in rows)  # the rows that are of no class
+        for place, row in enumerate(rows, 1):
+            table.add_row(*row, *(column.get(row, "never") for column in columns), end_section=place == above)
         return table
 
     def contact_sheet(self, samples: int) -> UInt8[Tensor, "3 h w"] | None:
