@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from gald.cli.options import segmentation_names
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def score(
@@ -32,49 +29,10 @@ def score(
         split: which part of it.
         out: where the numbers go as JSON; nowhere if left out.
     """
-    from gald.data.registry import load_segmentation
-    from gald.engine import scoring
-    from gald.engine.scoring import cityscapes
-    from gald.support.files import check_writable, write_json
+    from gald.engine.scoring.score import score_folder
     from gald.support.tables import console
 
+    for table in score_folder(data, predictions, root, split, out):
+        console(130).print(table)
     if out is not None:
-        check_writable(out)
-    pairs = load_segmentation(data, root, split)
-    title = f"{data} {split}, {len(pairs)} pictures"
-    if data == "cityscapes":
-        scores = cityscapes.of_pairs(predictions, pairs)
-        sheets = [official_table(scores, kind, title) for kind in cityscapes.KINDS]
-    else:
-        from gald.engine.tasks.segmentation import segmentation_table
-
-        scores = scoring.score(predictions, pairs)
-        sheet = segmentation_table(scores, [label.name for label in pairs.labels])
-        sheet.title = f"{title}; {sheet.title}"
-        sheets = [sheet]
-    screen = console(130)
-    for sheet in sheets:
-        screen.print(sheet)
-    if out is not None:
-        about = {"data": data, "split": split, "predictions": str(predictions), "pictures": len(pairs)}
-        write_json(out, {**about, "scores": scores})
         print(f"numbers: {out}")
-
-
-def official_table(scores: dict[str, float], kind: str, title: str) -> Table:
-    """IoU and iIoU of every class or category, the mean last, with the three decimals of the official script."""
-    from rich.table import Table
-
-    sheet = Table(kind, title=title)
-    for column in ("IoU", "iIoU"):
-        sheet.add_column(column, justify="right")
-    for key in [key for key in scores if key.startswith(f"iou_{kind}/")]:
-        sheet.add_row(key.partition("/")[2], decimals(scores[key]), decimals(scores[f"i{key}"]))
-    sheet.add_section()
-    sheet.add_row("mean", decimals(scores[f"iou_{kind}"]), decimals(scores[f"iiou_{kind}"]), style="bold")
-    return sheet
-
-
-def decimals(value: float) -> str:
-    """Three of them, or n/a."""
-    return "n/a" if value != value else f"{value:.3f}"

@@ -196,6 +196,21 @@ def test_numbers_that_cannot_be_written_are_refused_before_the_work(
     assert {each.name for each in tmp_path.iterdir()} == {"file"}
 
 
+def test_a_wrong_out_hides_no_other_mistake(
+    trained: tuple[Path, Path], photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, root = trained
+    (tmp_path / "file").touch()
+    out = ("--out", tmp_path / "file" / "deeper")
+    for words in (["evaluate"], ["predict", *photos]):
+        said = refused(capsys, *words, "--checkpoint", checkpoint, "--tile", 0, *out)
+        assert "a tile has 1 pixel or more" in said
+    said = refused(capsys, "score", "camvid", tmp_path / "nothing", "--root", root, *out)
+    assert f"the folder of predictions {tmp_path / 'nothing'} does not exist" in said
+    assert f"cannot write {out[1]}" in refused(capsys, "evaluate", "--checkpoint", checkpoint, *out)
+    assert f"cannot write {out[1]}" in refused(capsys, "predict", *photos, "--checkpoint", checkpoint, *out)
+
+
 def test_the_help_of_a_recipe_tells_of_that_recipe_alone():
     one, all_of_them = (gald("train", *given, "--help").stdout for given in (["bccd_lite0"], []))
     assert "results/bccd" in one

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from fake import scored_cityscapes as fake
 
-from gald.cli.score import decimals, score
+from gald.cli.score import score
+from gald.data.registry import load_segmentation
 from gald.engine.scoring import cityscapes
 
 HERE = Path(__file__).parents[1]
@@ -59,7 +60,7 @@ def check_equal(found: dict[str, float], expected: dict[str, Any]) -> None:
 
 
 def same(found: float, expected: float | None) -> None:
-    assert decimals(found) == ("n/a" if expected is None else f"{expected:.3f}")
+    assert cityscapes.decimals(found) == ("n/a" if expected is None else f"{expected:.3f}")
     assert found == pytest.approx(float("nan") if expected is None else expected, rel=1e-12, nan_ok=True)
 
 
@@ -73,13 +74,15 @@ def test_equal_to_the_recorded_numbers(tmp_path: Path) -> None:
     predictions = fake.write(tmp_path)
     expected = json.loads(RECORDED.read_text())
     assert len([value for value in expected["scores"]["classInstScores"].values() if value]) > 5
-    check_equal(cityscapes.score(predictions, tmp_path), expected)
+    check_equal(cityscapes.score(predictions, load_segmentation("cityscapes", tmp_path, "val")), expected)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_equal_to_the_official_script(tmp_path: Path, seed: int) -> None:
     predictions = fake.write(tmp_path, seed)
-    check_equal(cityscapes.score(predictions, tmp_path), official(tmp_path, predictions))
+    check_equal(
+        cityscapes.score(predictions, load_segmentation("cityscapes", tmp_path, "val")), official(tmp_path, predictions)
+    )
 
 
 def test_the_command_prints_the_official_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,9 @@ from torchvision.datasets import Cityscapes as Official
 from gald.cli.score import score as command
 from gald.data.datasets.cityscapes import IGNORED, LABELS
 from gald.data.registry import load_segmentation
-from gald.engine.scoring import cityscapes, score
+from gald.engine.scoring import cityscapes
 from gald.engine.scoring.cityscapes import CATEGORIES, SIZES, WITH_INSTANCES
+from gald.engine.scoring.folder import score
 from gald.metrics import segmentation_metrics
 from gald.support.errors import UserError
 
@@ -181,7 +182,7 @@ def test_predictions_in_train_ids_are_told(root: Path) -> None:
         values = table[np.asarray(Image.open(path))]
         save(path, np.where(values == 255, 3, values))
     with pytest.raises(UserError, match="seem to be train ids: .* label ids"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
 
 
 def test_a_prediction_that_holds_no_label_id(root: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_prediction_that_holds_no_label_id(root: Path) -> None:
     values[3, 5] = 99
     save(path, values)
     with pytest.raises(UserError, match=rf"{path} has the value 99 at \(x, y\) = \(5, 3\)"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
 
 
 def test_a_license_plate_is_ignored(root: Path) -> None:
@@ -198,10 +199,12 @@ def test_a_license_plate_is_ignored(root: Path) -> None:
     values = np.array(Image.open(path))
     values[:5] = 0
     save(path, values)
-    expected = cityscapes.score(root / "results", root)
+    expected = cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
     values[:5] = 255
     save(path, values)
-    assert cityscapes.score(root / "results", root) == pytest.approx(expected, nan_ok=True)
+    assert cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val")) == pytest.approx(
+        expected, nan_ok=True
+    )
 
 
 def test_instance_maps_that_are_missing_or_something_else(root: Path) -> None:
@@ -209,22 +212,22 @@ def test_instance_maps_that_are_missing_or_something_else(root: Path) -> None:
     values = np.array(Image.open(path))
     save(path, values.astype(np.uint8))
     with pytest.raises(UserError, match=r"instanceIds.png \(mode L\) is no instance map of Cityscapes"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
     save(path, np.where(values > 1000, 7001, values).astype(np.uint16))
     with pytest.raises(UserError, match="holds the value 7001, but an instance of Cityscapes"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
     save(path, values[1:])
     with pytest.raises(UserError, match="instance map beside .* is not of its size"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
     path.unlink()
     with pytest.raises(UserError, match="instanceIds.png does not exist"):
-        cityscapes.score(root / "results", root)
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "val"))
 
 
 def test_the_test_pictures_cannot_be_scored(root: Path) -> None:
     picture(root / "leftImg8bit/test/berlin/berlin_000000_000019_leftImg8bit.png")
     with pytest.raises(UserError, match="labels of Cityscapes' test pictures are not public"):
-        cityscapes.score(root / "results", root, "test")
+        cityscapes.score(root / "results", load_segmentation("cityscapes", root, "test"))
 
 
 # --------------------------------------------------------------------------------------------------------- the command

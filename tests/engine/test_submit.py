@@ -478,6 +478,7 @@ def test_missing_pictures_other_classes_and_no_room(
     (tmp_path / "file").touch()
     inside = submit("cityscapes", places, tmp_path / "file" / "a.zip")
     assert f"cannot write {tmp_path / 'file' / 'a.zip'}" in refused(capsys, inside)
+    assert "a tile has 1 pixel or more" in refused(capsys, [*inside, "--tile", "0"])
     out.write_text("somebody's")
     assert f"{out} is there already" in refused(capsys, submit("cityscapes", places, out))
     assert out.read_text() == "somebody's"

@@ -15,8 +15,7 @@ from gald.data.files import find_files
 from gald.data.labels import IGNORE
 from gald.data.segmentation import SegmentationDataset
 from gald.engine.checkpoint import Checkpoint
-from gald.engine.scoring import prediction_files
-from gald.engine.scoring.folder import label_maps
+from gald.engine.scoring.folder import label_maps, prediction_files
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.images.io import read_label
 from gald.models.segmenter import Segmenter

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
+from rich.table import Table
 from torch import Tensor
 
-from gald.data.datasets.cityscapes import LABELS, cityscapes
+from gald.data.datasets.cityscapes import LABELS
 from gald.data.files import SampleFiles
 from gald.data.segmentation import SegmentationDataset
 from gald.engine.scoring.folder import label_maps
@@ -68,7 +69,7 @@ def instances(pair: SampleFiles) -> Int64[Tensor, "h w"]:
     return values
 
 
-def score(predictions: Path, root: Path, split: str = "val") -> dict[str, float]:
+def score(predictions: Path, pairs: SegmentationDataset) -> dict[str, float]:
     """Return the benchmark's numbers for a folder of predictions in label ids (PNG, one a picture).
 
     Keys: ``"iou_class"``, ``"iiou_class"``, ``"iou_category"``, ``"iiou_category"``, and each of them per name, such as
@@ -79,11 +80,6 @@ def score(predictions: Path, root: Path, split: str = "val") -> dict[str, float]
         UserError: see `gald.engine.scoring.folder.label_maps` and `instances`; predictions in train ids; a split
             whose labels are not public.
     """
-    return of_pairs(predictions, cityscapes(root, split))
-
-
-def of_pairs(predictions: Path, pairs: SegmentationDataset) -> dict[str, float]:
-    """The same for pairs that are open already."""
     if any("_labelIds" not in pair.label.name for pair in pairs.files):
         raise UserError("the labels of Cityscapes' test pictures are not public: score the split val")
     metric = InstanceIoU(KINDS, LAST + 1, SIZES)
@@ -106,3 +102,24 @@ def of_pairs(predictions: Path, pairs: SegmentationDataset) -> dict[str, float]:
 def _ids(values: UInt8[Tensor, "h w"]) -> UInt8[Tensor, "h w"]:
     """A license plate, -1 or 255 as a byte, is not scored: neither is 0."""
     return values.masked_fill(values > LAST, 0)
+
+
+def tables(scores: dict[str, float]) -> list[Table]:
+    """IoU and iIoU of every class, and of every category, the mean last, with the official script's three decimals."""
+    return [_table(scores, kind) for kind in KINDS]
+
+
+def _table(scores: dict[str, float], kind: str) -> Table:
+    table = Table(kind)
+    for column in ("IoU", "iIoU"):
+        table.add_column(column, justify="right")
+    for key in [key for key in scores if key.startswith(f"iou_{kind}/")]:
+        table.add_row(key.partition("/")[2], decimals(scores[key]), decimals(scores[f"i{key}"]))
+    table.add_section()
+    table.add_row("mean", decimals(scores[f"iou_{kind}"]), decimals(scores[f"iiou_{kind}"]), style="bold")
+    return table
+
+
+def decimals(value: float) -> str:
+    """Three of them, or n/a."""
+    return "n/a" if value != value else f"{value:.3f}"
