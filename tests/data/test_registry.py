@@ -63,38 +63,56 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return house
 
 
-def gald(house: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the copy's command."""
+SCRIPT = """
+import contextlib, io, json, sys
+from gald.cli import main as cli
+done = []
+for words in json.loads(sys.argv[1]):
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main(words)
+        except SystemExit as exit:
+            code = exit.code or 0
+    done.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
+
+
+def gald(house: Path, *commands: tuple[object, ...]) -> list[tuple[int, str, str]]:
+    """Run the copy's commands one after the other in one process: exit code, output and errors of each."""
     paths = os.pathsep.join([str(house), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.run(
-        [sys.executable, "-m", "gald.cli", *map(str, arguments)],
+    words = json.dumps([[*map(str, command)] for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, words],
         cwd=house, env={**ENVIRONMENT, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [(code, out, err) for code, out, err in json.loads(done.stdout.splitlines()[-1])]
 
 
 def test_one_file_and_one_line_are_a_data_set(house: Path, root: Path) -> None:
-    done = gald(house, "data", "coasts", root)
-    assert done.returncode == 0, done.stderr
-    assert ["1", "sea", *["50.00", "%", "(4)"] * 2] in [line.split() for line in done.stdout.splitlines()]
+    looked, misspelt, rootless = gald(house, ("data", "coasts", root), ("data", "coats", root), ("data", "coasts"))
+    assert looked[0] == 0, looked
+    assert ["1", "sea", *["50.00", "%", "(4)"] * 2] in [line.split() for line in looked[1].splitlines()]
     assert (house / "gald-data/contact_sheet.png").is_file()
-    done = gald(house, "data", "coats", root)
-    assert done.returncode == 2
-    assert done.stderr == "gald: unknown data set 'coats'; did you mean 'coasts'?\n"
-    done = gald(house, "data", "coasts")
-    assert done.stderr.startswith("gald: the data set 'coasts' needs the folder it lies in: --data.root ROOT")
+    assert misspelt == (2, "", "gald: unknown data set 'coats'; did you mean 'coasts'?\n")
+    assert rootless[2].startswith("gald: the data set 'coasts' needs the folder it lies in: --data.root ROOT")
 
 
-@pytest.mark.parametrize("words", [("data",), ("train", "synthetic"), ("evaluate",), ("compare",)], ids=" ".join)
-def test_help_lists_it(house: Path, words: tuple[str, ...]) -> None:
-    done = gald(house, *words, "--help")
-    assert done.returncode == 0, done.stderr
-    assert "coasts" in done.stdout
+def test_help_lists_it(house: Path) -> None:
+    commands = [("data",), ("train", "synthetic"), ("evaluate",), ("compare",), ("score",)]
+    for command, (code, out, err) in zip(
+        commands, gald(house, *((*words, "--help") for words in commands)), strict=True
+    ):
+        assert code == 0, err
+        assert "coasts" in out, command
 
 
 def test_it_can_be_trained_on(house: Path, root: Path) -> None:
     where = ("--data.name", "coasts", "--data.root", root, "--out", house / "run", "--model.no-pretrained")
-    done = gald(house, "train", "synthetic", *where, *TINY, "--steps", "2")
-    assert done.returncode == 0, done.stderr
+    ((code, _, err),) = gald(house, ("train", "synthetic", *where, *TINY, "--steps", "2"))
+    assert code == 0, err
     config = json.loads((house / "run/config.json").read_text())
     assert config["data"]["name"] == "coasts"
     assert (house / "run/best.safetensors").is_file()

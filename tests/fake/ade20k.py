@@ -6,8 +6,7 @@ from pathlib import Path
 
 from fake.streets import label, picture
 
-from gald.data.datasets.ade20k import ARCHIVE
-from gald.data.datasets.ade20k_classes import LABELS
+from gald.data.datasets.ade20k import ARCHIVE, LABELS
 
 VALUES = (0, 1, 7, 150)  # unlabelled, wall, road, flag
 SPLITS = {"training": "train", "validation": "val"}
