@@ -22,7 +22,8 @@ from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.cli import main as cli
 from gald.config.recipes import RECIPES
-from gald.config.settings import SegmentationConfig, from_json, to_json
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import SegmentationConfig
 from gald.data.registry import dataset_names
 from gald.models.segmenter import Segmenter
 

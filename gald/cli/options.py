@@ -15,7 +15,9 @@ from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.config.inference import RuntimeConfig, ViewConfig
-from gald.config.settings import DetectionDataConfig, NetworkConfig, PhaseConfig, SegmentationDataConfig, SettingError
+from gald.config.network import NetworkConfig
+from gald.config.setting import SettingError
+from gald.config.settings import DetectionDataConfig, PhaseConfig, SegmentationDataConfig
 from gald.data.registry import dataset_names
 from gald.support.errors import UserError
 

@@ -12,7 +12,8 @@ import tyro
 from gald.cli.recipes import show_recipes
 from gald.config.difference import WITHOUT_EFFECT, differences
 from gald.config.recipes import RECIPES
-from gald.config.settings import RunConfig, SegmentationConfig, from_json
+from gald.config.serialization import from_json
+from gald.config.settings import RunConfig, SegmentationConfig
 from gald.engine.phases import phases_of
 from gald.support.errors import UserError, lookup
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Set
 from typing import NamedTuple
 
-from gald.config.settings import RunConfig, to_json
+from gald.config.serialization import to_json
+from gald.config.settings import RunConfig
 
 # where a run takes place
 OF_A_MACHINE = {"accelerator", "data.root", "then.root", "data.workers"}

@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gald.config.settings import RunConfig, from_json, to_json
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import RunConfig
 from gald.data.labels import Label, check_same_classes
 from gald.support.errors import UserError
 from gald.support.files import write_whole

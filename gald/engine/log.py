@@ -12,7 +12,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from gald.config.settings import RunConfig, to_json
+from gald.config.serialization import to_json
+from gald.config.settings import RunConfig
 from gald.support.files import json_text, write_whole
 
 

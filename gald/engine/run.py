@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from gald.config.settings import RunConfig, from_json, to_json
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import RunConfig
 from gald.data.labels import check_same_classes
 from gald.data.sampling import share
 from gald.engine import checkpoint

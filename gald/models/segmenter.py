@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gald.block.gald import GALD
 from gald.block.layers import conv_norm, resize
-from gald.config.settings import SegmenterConfig
+from gald.config.network import SegmenterConfig
 from gald.models.backbone import (
     divisor,
     feature_channels,

@@ -25,7 +25,8 @@ from gald.analysis.compare.sentences import interval, points, verdict
 from gald.analysis.statistics.bootstrap import Estimate
 from gald.cli import main as cli
 from gald.config.difference import Difference
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.network import SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.data.datasets.camvid import LABELS
 from gald.data.labels import Label
 from gald.data.registry import load_segmentation

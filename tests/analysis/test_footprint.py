@@ -16,7 +16,8 @@ from gald.analysis.explain.scene import Scene, trained_scene, untrained_scene
 from gald.block.aggregation import AGGREGATORS
 from gald.block.gald import GALD
 from gald.cli.main import main
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.network import SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.data.labels import Label
 from gald.engine import checkpoint
 from gald.images.heatmap import paint_levels

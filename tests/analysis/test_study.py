@@ -34,15 +34,9 @@ from gald.analysis.study.report import in_words, report, signs
 from gald.analysis.study.runner import run_study as run
 from gald.analysis.study.runner import with_weights
 from gald.analysis.study.trial import trials
-from gald.config.settings import (
-    LossConfig,
-    OptimizerConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-    from_json,
-    to_json,
-)
+from gald.config.network import SegmenterConfig
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure

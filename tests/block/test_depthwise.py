@@ -13,7 +13,8 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from gald.block.depthwise import DepthwiseConvolution, depthwise, train_depthwise_fast
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.network import SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.engine.build import build_network
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.models.segmenter import Segmenter

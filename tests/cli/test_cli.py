@@ -16,8 +16,10 @@ from running import gald
 
 from gald.cli import main as cli
 from gald.cli.train import with_defaults
+from gald.config.network import SegmenterConfig
 from gald.config.recipes import RECIPES
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig, to_json
+from gald.config.serialization import to_json
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.models.segmenter import Segmenter

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gald.config.network import SegmenterConfig
 from gald.config.recipes import RECIPES
-from gald.config.settings import (
-    LossConfig,
-    OptimizerConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-    from_json,
-    to_json,
-)
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
 from gald.support.errors import UserError
 
 
@@ -47,7 +41,8 @@ def test_paths_and_tuples_come_back_as_they_were() -> None:
         ('{"steps": true}', "here: steps is True, which is not int"),
         ('{"data": {"crop": [1, 2, 3]}}', r"here: data: crop is \[1, 2, 3\]"),
         ('{"precision": "8-bit"}', "here: precision is '8-bit'"),
-        ('{"steps": 0}', "steps is 0; it must be at least 1"),
+        ('{"steps": 0}', "here: steps is 0; it must be at least 1"),
+        ('{"model": {"channels": 0}}', "here: model.channels is 0; it must be at least 1"),
     ],
 )
 def test_a_file_that_is_wrong_says_where(text: str, sentence: str) -> None:

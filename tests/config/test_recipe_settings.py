@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from gald.config.recipes import RECIPES
-from gald.config.settings import DetectionConfig, PhaseConfig, SegmentationConfig, to_json
+from gald.config.serialization import to_json
+from gald.config.settings import DetectionConfig, PhaseConfig, SegmentationConfig
 from gald.models.segmenter import Segmenter
 
 R50, R101 = "resnet50s.gluon_in1k", "resnet101s.gluon_in1k"

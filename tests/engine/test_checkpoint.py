@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 import gald
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.network import SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.data.datasets.synthetic import synthetic
 from gald.data.labels import Label
 from gald.engine import checkpoint

@@ -19,15 +19,10 @@ from running import assert_same, fit, gald, interrupt, line, lines
 from safetensors.torch import save_file
 
 from gald.cli import main as cli
+from gald.config.network import DetectorConfig
 from gald.config.recipes import RECIPES
-from gald.config.settings import (
-    DetectionConfig,
-    DetectionDataConfig,
-    DetectorConfig,
-    OptimizerConfig,
-    from_json,
-    to_json,
-)
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import DetectionConfig, DetectionDataConfig, OptimizerConfig
 from gald.data.datasets.shapes import shapes
 from gald.data.readers.coco_masks import mask_of, runs_of
 from gald.data.transforms import detection as transforms

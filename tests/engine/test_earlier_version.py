@@ -25,7 +25,7 @@ from running import lines
 from safetensors.torch import load_file
 
 import gald
-from gald.config.settings import from_json
+from gald.config.serialization import from_json
 from gald.engine import checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "earlier_version"

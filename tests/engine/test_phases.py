@@ -13,15 +13,10 @@ from fake import cityscapes, mapillary
 from running import gald, interrupt, interrupt_step, line, lines
 
 from gald.cli.train import departures, train
+from gald.config.network import SegmenterConfig
 from gald.config.recipes import RECIPES
-from gald.config.settings import (
-    LossConfig,
-    PhaseConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-    to_json,
-)
+from gald.config.serialization import to_json
+from gald.config.settings import LossConfig, PhaseConfig, SegmentationConfig, SegmentationDataConfig
 from gald.engine import checkpoint
 from gald.engine.build import training_fabric
 from gald.engine.phases import phases_of

@@ -28,7 +28,8 @@ from running import ENVIRONMENT, line
 
 import gald
 from gald.cli import main as cli
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.network import SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
 from gald.engine.submission import SUBMISSIONS, find_server

@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gald.config.settings import (
-    RUNS,
-    DetectionConfig,
-    DetectorConfig,
-    LossConfig,
-    RunConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-)
+from gald.config.network import DetectorConfig, SegmenterConfig
+from gald.config.serialization import RUNS
+from gald.config.settings import DetectionConfig, LossConfig, RunConfig, SegmentationConfig, SegmentationDataConfig
 from gald.engine.tasks import build_task
 from gald.images.io import write_image
 

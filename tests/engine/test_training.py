@@ -25,13 +25,8 @@ from lightning_fabric import Fabric
 from running import ENVIRONMENT, TINY, assert_same, fit, gald, interrupt, interrupt_step, line, lines
 from safetensors.torch import save_file
 
-from gald.config.settings import (
-    LossConfig,
-    OptimizerConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-)
+from gald.config.network import SegmenterConfig
+from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
 from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.data.sampling import Stream

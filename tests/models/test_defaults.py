@@ -12,7 +12,8 @@ import pytest
 import gald
 from gald.block.aggregation.cgnl import CGNL
 from gald.block.aggregation.psp import PSP
-from gald.config.settings import DetectionConfig, RunConfig, SegmentationConfig, from_json, to_json
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import DetectionConfig, RunConfig, SegmentationConfig
 from gald.models.plug import Plug
 
 

@@ -24,7 +24,7 @@ import gald
 from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
-from gald.config.settings import DetectorConfig
+from gald.config.network import DetectorConfig
 from gald.models.detection import UncastTargets, faster_rcnn, from_config, load_torchvision, mask_rcnn
 from gald.models.detection.detectors import FasterDetector
 from gald.models.plug import Plug

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from gald.config.settings import SegmenterConfig
+from gald.config.network import SegmenterConfig
 from gald.models.backbone import divisor, feature_maps, timm_backbone
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError

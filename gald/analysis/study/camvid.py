@@ -15,13 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gald.analysis.study.study import Study
-from gald.config.settings import (
-    LossConfig,
-    OptimizerConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-)
+from gald.config.network import SegmenterConfig
+from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
 
 # row -> global aggregation, local distribution, order
 BLOCKS = {

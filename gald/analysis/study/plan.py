@@ -10,7 +10,8 @@ from typing import Any
 
 from gald.analysis.study.study import Study
 from gald.config.difference import RESUMABLE, differences
-from gald.config.settings import SegmentationConfig, from_json, to_json
+from gald.config.serialization import from_json, to_json
+from gald.config.settings import SegmentationConfig
 from gald.data.segmentation import SegmentationDataset
 from gald.support.errors import UserError
 from gald.support.files import write_whole

@@ -10,9 +10,10 @@ On a CPU take the light backbone, for any of them: ``--model.backbone tf_efficie
 
 from __future__ import annotations
 
+from gald.config.network import SegmenterConfig
 from gald.config.recipes.cityscapes import BACKBONES
 from gald.config.recipes.recipe import Recipe
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 
 
 def _camvid(ga: str, ld: str) -> SegmentationConfig:

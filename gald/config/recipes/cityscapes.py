@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from gald.config.network import SegmenterConfig
 from gald.config.recipes.recipe import Recipe
-from gald.config.settings import SegmentationConfig, SegmentationDataConfig, SegmenterConfig
+from gald.config.settings import SegmentationConfig, SegmentationDataConfig
 
 BACKBONES = {50: "resnet50s.gluon_in1k", 101: "resnet101s.gluon_in1k"}
 SHARED = """The paper: SGD 0.9, rate 0.01, poly 0.9, 50 000 steps of 8 pictures, crop 769, OHEM, dilated ResNet "as

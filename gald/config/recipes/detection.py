@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gald.config.network import DetectorConfig
 from gald.config.recipes.recipe import Recipe
-from gald.config.settings import DetectionConfig, DetectionDataConfig, DetectorConfig, OptimizerConfig
+from gald.config.settings import DetectionConfig, DetectionDataConfig, OptimizerConfig
 
 VOC = """The paper: trained on 07 trainval and 12 trainval, 14 epochs (16551 pictures), SGD 0.9, weight decay 1e-4, the
 block at the end of the ResNet's last stage. It is silent, and mmdetection had for VOC: short side 600, at most

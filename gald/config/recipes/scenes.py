@@ -8,15 +8,10 @@ x 0.4. Its changes of colour and its smallest rate, 1e-4, are left out.
 
 from __future__ import annotations
 
+from gald.config.network import SegmenterConfig
 from gald.config.recipes.cityscapes import BACKBONES
 from gald.config.recipes.recipe import Recipe
-from gald.config.settings import (
-    LossConfig,
-    OptimizerConfig,
-    SegmentationConfig,
-    SegmentationDataConfig,
-    SegmenterConfig,
-)
+from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
 
 
 def _scenes(depth: int, data: str, crop: int, steps: int, optim: OptimizerConfig) -> SegmentationConfig:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from gald.config.network import DetectorConfig, SegmenterConfig
 from gald.config.recipes.recipe import Recipe
 from gald.config.settings import (
     DetectionConfig,
     DetectionDataConfig,
-    DetectorConfig,
     LossConfig,
     OptimizerConfig,
     SegmentationConfig,
     SegmentationDataConfig,
-    SegmenterConfig,
 )
 
 WEIGHTS = """Give the backbone's ImageNet weights by ``--model.weights FILE``, or ``--model.pretrained`` where timm may

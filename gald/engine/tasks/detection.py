@@ -13,7 +13,8 @@ from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from gald.config.settings import DetectionConfig, DetectorConfig
+from gald.config.network import DetectorConfig
+from gald.config.settings import DetectionConfig
 from gald.data import registry as datasets
 from gald.data.detection import DetectionDataset, DetectionSample
 from gald.data.labels import Label

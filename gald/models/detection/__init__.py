@@ -11,7 +11,8 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from torch import nn
 
-from gald.config.settings import DetectorConfig, SettingError
+from gald.config.network import DetectorConfig
+from gald.config.setting import SettingError
 from gald.models.detection.detectors import FasterDetector, MaskDetector, UncastTargets
 from gald.models.detection.weights import load_torchvision
 from gald.support.errors import UserError, lookup
@@ -33,7 +34,7 @@ DetectorT = TypeVar("DetectorT", bound=FasterDetector)
 class DetectorOptions(TypedDict, total=False):
     """The keyword arguments of `faster_rcnn` and `mask_rcnn`, explained there.
 
-    What is left out is as in `gald.config.settings.DetectorConfig`.
+    What is left out is as in `gald.config.network.DetectorConfig`.
     """
 
     ga: str | nn.Module

@@ -16,7 +16,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import LevelMapper
 
 from gald.block.layers import at_least_one
-from gald.config.settings import DetectorConfig
+from gald.config.network import DetectorConfig
 from gald.models.detection.heads import BoxPredictor, MaskPredictor, ProposalHead
 from gald.models.detection.pyramid import Pyramid
 from gald.models.detection.transform import DetectorTransform, check_images, check_targets

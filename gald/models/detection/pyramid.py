@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
-from gald.config.settings import DetectorConfig
+from gald.config.network import DetectorConfig
 from gald.models.backbone import STRIDES, feature_channels, feature_maps, feature_strides, timm_backbone
 from gald.models.plug import Plug
 from gald.support.errors import UserError
