@@ -88,9 +88,3 @@ def train(
     mirror = v2.RandomHorizontalFlip(flip)
     steps: Transform = v2.Compose([ShortSide(short, longest), drop_tiny, wrap, mirror, *jitters, v2.ToPureTensor()])
     return steps
-
-
-def evaluate(short: int | None = None, longest: int | None = None) -> Transform:
-    """The picture as it is, or resized to a short side; no object is dropped, however small."""
-    assert short is not None or longest is None, "without a short side nothing is resized"
-    return v2.Identity() if short is None else ShortSide((short,), longest)

@@ -18,7 +18,7 @@ from gald.config.settings import DetectionConfig
 from gald.data import registry as datasets
 from gald.data.detection import DetectionDataset, DetectionSample
 from gald.data.labels import Label
-from gald.data.sampling import Stream, TransformedDataset
+from gald.data.sampling import Stream
 from gald.data.transforms import detection as transforms
 from gald.engine.outputs import FoundObjects
 from gald.engine.tasks.task import ComputeLoss
@@ -56,9 +56,9 @@ class DetectionTask:
         augmentation = transforms.train(model.short, model.longest, data.flip, data.jitter)
         return Stream(dataset, augmentation, self.config.seed)
 
-    def evaluation_samples(self, dataset: DetectionDataset) -> TransformedDataset[DetectionSample]:
+    def evaluation_samples(self, dataset: DetectionDataset) -> DetectionDataset:
         """The pictures as they are: the network resizes."""
-        return TransformedDataset(dataset, transforms.evaluate())
+        return dataset
 
     def build_model(self, num_classes: int, *, initial_weights: bool = True) -> FasterDetector:
         """The network, with the initial weights that the settings ask for, or with random ones."""

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, runtime_checkabl
 
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 from torchmetrics import Metric, MetricCollection
 
 from gald.data.labels import Label
-from gald.data.sampling import Sample, Stream, TransformedDataset
+from gald.data.sampling import Sample, Stream
 
 SampleT = TypeVar("SampleT", bound=Sample)
 PredictionT = TypeVar("PredictionT")
@@ -73,7 +74,7 @@ class Task(Protocol[DatasetT, SampleT, PredictionT]):
     def training_samples(self, dataset: DatasetT) -> Stream[SampleT]:
         """The endless stream of augmented samples."""
 
-    def evaluation_samples(self, dataset: DatasetT) -> TransformedDataset[SampleT]:
+    def evaluation_samples(self, dataset: DatasetT) -> Dataset[SampleT]:
         """The samples as evaluation takes them."""
 
     def build_model(self, num_classes: int, *, initial_weights: bool = True) -> nn.Module:
