@@ -67,22 +67,22 @@ class Stream(Dataset[SampleT]):
         return int(self._order[place])
 
     def _permutation(self, epoch: int) -> Tensor:
-        return torch.randperm(self.length, generator=torch.Generator().manual_seed(mix(self.seed, 0, epoch)))
+        return torch.randperm(self.length, generator=torch.Generator().manual_seed(derive_seed(self.seed, 0, epoch)))
 
     def __getitem__(self, position: int) -> SampleT:
         sample = self.data[self.index(position)]
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also reset the accelerator's generators, which dropout draws from
-            torch.default_generator.manual_seed(mix(self.seed, 1, position))
+            torch.default_generator.manual_seed(derive_seed(self.seed, 1, position))
             return self.transform(sample)
 
 
-def mix(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """One well mixed 64-bit seed from several numbers (neighbouring seeds of a generator are not independent)."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def share(batch: int, world: int, micro_batch: int) -> tuple[int, int]:
+def split_batch(batch: int, world: int, micro_batch: int) -> tuple[int, int]:
     """Pictures of a micro-batch, and how many of them each process takes for one step of ``batch`` pictures.
 
     ``micro_batch`` 0 asks for one micro-batch of ``batch / world``.
@@ -103,7 +103,7 @@ def positions(start_step: int, steps: int, batch: int, rank: int, world: int, mi
     r at step s holds positions ``s * batch + (a * world + r) * micro_batch`` and on. Hand it to
     ``DataLoader(batch_sampler=...)``.
     """
-    share(batch, world, micro_batch)
+    split_batch(batch, world, micro_batch)
     return [
         range(first, first + micro_batch)
         for step in range(start_step, steps)

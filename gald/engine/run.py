@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from gald.config.serialization import from_json, to_json
 from gald.config.settings import RunConfig
 from gald.data.labels import check_same_classes
-from gald.data.sampling import share
+from gald.data.sampling import split_batch
 from gald.engine import checkpoint
 from gald.engine.build import build_trainer, open_datasets, training_fabric
 from gald.engine.checkpoint import Checkpoint
@@ -80,7 +80,9 @@ class Run:
         """
         for phase in self.phases:
             with phase.named():
-                share(phase.settings.batch, phase.settings.devices * phase.settings.nodes, phase.settings.micro_batch)
+                split_batch(
+                    phase.settings.batch, phase.settings.devices * phase.settings.nodes, phase.settings.micro_batch
+                )
         fabric = training_fabric(self.settings)
         with process_group(fabric), stop_on_signals() as stop:
             start = on_all_ranks(fabric, self.check)
@@ -191,7 +193,7 @@ def train_phase(
     with folder_lock(folder, fabric):
         if saved is None:
             on_rank_zero(fabric, lambda: check_new(folder))  # another run may have ended there meanwhile
-        micro, turns = share(settings.batch, fabric.world_size, settings.micro_batch)
+        micro, turns = split_batch(settings.batch, fabric.world_size, settings.micro_batch)
         if turns > 1:
             whole = f"what looks at a whole batch (batch norm, OHEM) sees {micro}"
             notes = [*notes, f"{turns} turns of {micro} pictures a step: {whole}"]

@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from gald.config.settings import RunConfig
-from gald.data.sampling import mix, positions, share
+from gald.data.sampling import derive_seed, positions, split_batch
 from gald.engine import checkpoint
 from gald.engine.evaluate import measure
 from gald.engine.log import Log
@@ -79,7 +79,7 @@ class Trainer(Generic[DatasetT, SampleT, PredictionT]):
         set_learning_rate(self.optimizer, rate)
         losses: dict[str, Tensor] = {}
         for number, batch in enumerate(micro_batches):
-            torch.manual_seed(mix(settings.seed, self.step, number, fabric.global_rank))  # for dropout
+            torch.manual_seed(derive_seed(settings.seed, self.step, number, fabric.global_rank))  # for dropout
             with fabric.no_backward_sync(self.model, enabled=number < count - 1):
                 terms = self.compute_loss(self.model, batch)
                 fabric.backward(terms["loss"] / count)
@@ -103,7 +103,7 @@ class Trainer(Generic[DatasetT, SampleT, PredictionT]):
         To be closed: that ends the loading processes, which take no signal but their parent's word.
         """
         settings, fabric, workers = self.settings, self.fabric, self.settings.data.workers
-        micro, turns = share(settings.batch, fabric.world_size, settings.micro_batch)
+        micro, turns = split_batch(settings.batch, fabric.world_size, settings.micro_batch)
         sampler = positions(self.step, settings.steps, settings.batch, fabric.global_rank, fabric.world_size, micro)
         loader: Any = iter(
             DataLoader(
