@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader
 import gald
 from gald.data.sampling import positions
 from gald.engine.evaluate import measure
-from gald.engine.tasks.segmentation import SegmentationTask, load_segmenter
+from gald.engine.tasks import load_segmenter
+from gald.engine.tasks.segmentation import SegmentationTask
 from gald.models.plug import Plug
 from gald.support.device import create_fabric, describe_device
 from gald.support.files import check_writable, write_whole

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import gald as package
 from gald.block.distribution.mask import MaskDistribution
-from gald.engine.tasks.segmentation import load_segmenter
+from gald.engine.tasks import load_segmenter
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import indent
@@ -33,7 +34,7 @@ def train(
 def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]:
     """Take the recipe (or --config FILE, or --resume) off the command line; its settings are the flags' defaults."""
     recipe, config, rest = _split(arguments)
-    out = Path(_value_of("--out", rest) or "runs/train")
+    out = Path(_take("--out", rest)[0] or "runs/train")
     default: RunConfig
     if config is not None:
         default = from_json(_read(Path(config)), config)
@@ -73,7 +74,7 @@ def about(recipe: str | None) -> str:
     """What the help says of the recipe, or of all of them if none was named."""
     if recipe is not None:
         return indent(f"{recipe}: {RECIPES[recipe].about}", "    ").strip()
-    lines = [f"{name}: {each.summary}" for name, each in RECIPES.items()]
+    lines = [f"{name}: {recipe_info.summary}" for name, recipe_info in RECIPES.items()]
     return "\n\n    ".join(["Recipes (or --config FILE, the config.json of another run):", *lines])
 
 
@@ -85,25 +86,19 @@ def departures(recipe: str | None, default: RunConfig, settings: RunConfig) -> l
 
 def _split(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:
     """Recipe, config file and everything else."""
-    rest = list(arguments)
-    recipe = rest.pop(0) if rest and not rest[0].startswith("-") else None
-    config = _value_of("--config", rest)
-    if config is not None:
-        place = next(i for i, each in enumerate(rest) if each.split("=")[0] == "--config")
-        del rest[place : place + (1 if "=" in rest[place] else 2)]
+    recipe, rest = (None, arguments) if not arguments or arguments[0].startswith("-") else (arguments[0], arguments[1:])
+    config, rest = _take("--config", rest)
     if recipe is not None and config is not None:
         raise UserError("give a recipe or --config FILE, not both")
     return recipe, config, rest
 
 
-def _value_of(flag: str, arguments: list[str]) -> str | None:
-    """The text behind a flag, written ``--flag text`` or ``--flag=text``."""
-    for i, each in enumerate(arguments):
-        if each == flag and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if each.startswith(flag + "="):
-            return each.split("=", 1)[1]
-    return None
+def _take(flag: str, arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The text behind a flag, written ``--flag text`` or ``--flag=text``, and everything else."""
+    parser = ArgumentParser(prog="gald train", add_help=False, allow_abbrev=False)
+    parser.add_argument(flag, dest="text")
+    found, rest = parser.parse_known_args(arguments)
+    return found.text, rest
 
 
 def _read(path: Path) -> str:

@@ -13,7 +13,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -27,7 +27,6 @@ from gald.support.errors import UserError
 from gald.support.files import write_whole
 
 FORMAT = "gald-1"
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def _checkpoint(content: Mapping[str, Any], path: Path) -> Checkpoint:
-    labels = [Label(each["name"], tuple(each["color"]), each["id"]) for each in json.loads(content["labels"])]
+    labels = [Label(label["name"], tuple(label["color"]), label["id"]) for label in json.loads(content["labels"])]
     return Checkpoint(
         config=from_json(content["config"], f"the settings in {path}"),
         labels=tuple(labels),
@@ -132,12 +131,6 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     if complaints:
         raise UserError(f"{source} is of another network: of {len(own)} weights, {'; '.join(complaints)}")
     model.load_state_dict(weights)
-
-
-def restored(network: ModuleT, content: Checkpoint, path: Path) -> ModuleT:
-    """The network with the weights of what was read from ``path``, in evaluation mode."""
-    load_weights(network, content.weights, str(path))
-    return network.eval()
 
 
 def check_classes(content: Checkpoint, labels: Sequence[Label], path: Path) -> None:

@@ -37,11 +37,11 @@ def measure(
     *,
     workers: int = 0,
     what: str = "evaluate",
-    each: Callable[[PredictionT, SampleT], None] | None = None,
+    keep: Callable[[PredictionT, SampleT], None] | None = None,
 ) -> dict[str, float]:
     """Predict every picture of a data set; what the metrics say of it.
 
-    Process r of R takes samples r, r + R, ...: none is padded or counted twice. ``each`` is called with every
+    Process r of R takes samples r, r + R, ...: none is padded or counted twice. ``keep`` is called with every
     prediction and its sample.
     """
     mine = Subset(task.evaluation_samples(dataset), range(fabric.global_rank, len(dataset), fabric.world_size))
@@ -54,8 +54,8 @@ def measure(
                 sample = fabric.to_device(sample)
                 prediction = predict(sample["image"])
             task.update_metrics(metrics, prediction, sample)
-            if each is not None:
-                each(prediction, sample)
+            if keep is not None:
+                keep(prediction, sample)
 
     # a faulty file that one process meets ends all, before they wait for each other's counts
     on_all_ranks(fabric, look)
@@ -101,7 +101,7 @@ def evaluate_checkpoint(
     check_classes(content, dataset.labels, path)
     if not dataset.labelled:
         raise UserError(f"{data.name}'s split {split!r} has no labels: there is nothing to measure")
-    task.build_predictor(network, **vars(views))  # refuses a view that can't be
+    task.build_predictor(network, views)  # refuses a view that can't be
     folder = checkpoint.parent if checkpoint else Path()  # nothing is written into the package
     out = out or folder / f"{path.stem}-{data.name}-{split}.json"
     check_writable(out)
@@ -111,7 +111,7 @@ def evaluate_checkpoint(
         if seen and fabric.is_global_zero:
             print(f"note: it was trained on {data.train_split!r}; of pictures it hasn't seen this says nothing")
         # no setup: DDP talks in every forward, and would wait for a process that has fewer pictures
-        predict = task.build_predictor(network.to(fabric.device), **vars(views))
+        predict = task.build_predictor(network.to(fabric.device), views)
         metrics = task.build_metrics(dataset, complete=True).to(fabric.device)
         scores = measure(task, predict, dataset, metrics, fabric, workers=workers)
         if math.isnan(scores[task.score]):

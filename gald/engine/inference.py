@@ -53,7 +53,7 @@ def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
     # less a hair: 900 * (1 - 1/3) is 600.0000000000001 in floating point
     step = max(1, math.ceil(tile * (1 - overlap) - 1e-6))
     count = max(0, math.ceil((side - tile) / step)) + 1
-    return [max(0, min(each * step, side - tile)) for each in range(count)]
+    return [max(0, min(number * step, side - tile)) for number in range(count)]
 
 
 def _hann(length: int) -> Float64[Tensor, " n"]:
@@ -98,7 +98,7 @@ def _tiling(side: int, tile: int, overlap: float, blend: str) -> list[tuple[slic
     _check_tile(tile, overlap)
     length, starts = min(tile, side), tile_starts(side, tile, overlap)
     weights = tile_weights(side, length, starts, blend)
-    return [(slice(start, start + length), each) for start, each in zip(starts, weights, strict=True)]
+    return [(slice(start, start + length), weight) for start, weight in zip(starts, weights, strict=True)]
 
 
 def sliding_window(
@@ -149,7 +149,7 @@ def _log_mean(views: Iterator[tuple[Float[Tensor, "b k h w"], bool]], count: int
     total: Tensor | None = None
     for view, mirrored in views:
         total = torch.zeros_like(view, dtype=torch.float32) if total is None else total
-        for mean, logits in zip(*(torch.split(each, BAND, 2) for each in (total, view)), strict=True):
+        for mean, logits in zip(*(torch.split(logits, BAND, 2) for logits in (total, view)), strict=True):
             band = logits.float().softmax(1)
             mean += band.flip(-1) if mirrored else band
         del view, logits  # else they would stay until the next view is there
@@ -160,7 +160,7 @@ def _log_mean(views: Iterator[tuple[Float[Tensor, "b k h w"], bool]], count: int
 
 def flipped(predict: Predict, images: Num[Tensor, "b c h w"]) -> Float32[Tensor, "b k h w"]:
     """Return log-probabilities, the mean over the pictures and their mirror images (left and right swapped)."""
-    return _log_mean(((predict(images.flip(-1) if each else images), each) for each in (False, True)), 2)
+    return _log_mean(((predict(images.flip(-1) if mirrored else images), mirrored) for mirrored in (False, True)), 2)
 
 
 def multi_scale(

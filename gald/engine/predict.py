@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def predict_pictures(
     network.to(fabric.device)
 
     def predictor(scales: tuple[float, ...]) -> Callable[[Tensor], Any]:
-        return task.build_predictor(network, **{**vars(views), "scales": scales})
+        return task.build_predictor(network, replace(views, scales=scales))
 
     predictor(views.scales or (1.0,))  # refuses a view that can't be
     writer = task.build_writer(content.labels, out, score)

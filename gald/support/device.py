@@ -36,7 +36,7 @@ def create_fabric(
     wanted: Any = precision
     if precision == "16-mixed" and not _has_gpu(accelerator):  # Fabric would warn, and take bf16
         raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
-    logging.getLogger("lightning_fabric.utilities.rank_zero").addFilter(_not_of_precision)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # else it talks before any sentence of ours
     try:
         return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=wanted, strategy=strategy)
     except (RuntimeError, ValueError, TypeError, MisconfigurationException) as error:  # the last: too few GPUs
@@ -45,11 +45,6 @@ def create_fabric(
             f"can't run on accelerator {accelerator!r} with {devices} devices and {precision} here: {reason}; "
             "choose another --accelerator (cpu runs everywhere) or fewer --devices"
         ) from None
-
-
-def _not_of_precision(record: logging.LogRecord) -> bool:
-    """Fabric would say which precision it takes before any sentence of ours, and again for each row of a study."""
-    return "Precision" not in str(record.msg)
 
 
 def _has_gpu(accelerator: str) -> bool:

@@ -39,10 +39,10 @@ class Mistakes:
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'psp'?"`` for a near miss, or the list of what there is."""
     names = sorted(names)
-    folded = {each.casefold(): each for each in names}  # "PSP" shares no letter with "psp"
+    folded = {candidate.casefold(): candidate for candidate in names}  # "PSP" shares no letter with "psp"
     close = get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
     if close:
-        return "; did you mean " + " or ".join(repr(folded[each]) for each in close) + "?"
+        return "; did you mean " + " or ".join(repr(folded[match]) for match in close) + "?"
     shown = ", ".join(names[:30])
     return f"; there are {shown}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 

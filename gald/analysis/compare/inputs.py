@@ -14,7 +14,8 @@ from gald.data.labels import IGNORE
 from gald.data.registry import load_segmentation
 from gald.data.segmentation import SegmentationDataset
 from gald.engine.checkpoint import check_classes
-from gald.engine.tasks.segmentation import SegmentationTask, load_segmenter
+from gald.engine.tasks import load_segmenter
+from gald.engine.tasks.segmentation import SegmentationTask
 from gald.support.errors import UserError
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gald.analysis.explain.footprint import PATCH, PROBES, features, is_estimate, seeded
 from gald.block.aggregation import AGGREGATORS
 from gald.block.gald import GALD
-from gald.engine.tasks.segmentation import load_segmenter
+from gald.engine.tasks import load_segmenter
 from gald.images.size import resized
 from gald.support.errors import UserError
 

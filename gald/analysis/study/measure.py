@@ -54,7 +54,7 @@ def count_pictures(
 
     predict = task.build_predictor(network.to(fabric.device).eval())
     metric = MeanIoU(len(dataset.labels)).to(fabric.device)  # the cheapest: the numbers are made of the counts
-    measure(task, predict, dataset, metric, fabric, workers=workers, what=what, each=keep)
+    measure(task, predict, dataset, metric, fabric, workers=workers, what=what, keep=keep)
     quiet = ignore_interrupts if workers else None
     counted: Any = DataLoader(_Counted(maps, len(dataset.labels)), None, num_workers=workers, worker_init_fn=quiet)
     pictures = []

@@ -21,6 +21,7 @@ from gald.engine.build import training_fabric
 from gald.engine.phases import Phase
 from gald.engine.run import train_phase
 from gald.engine.run_folder import load_resumable
+from gald.engine.tasks import load_segmenter
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.support.device import create_fabric, describe_device
 from gald.support.files import write_json
@@ -67,9 +68,7 @@ def _measure(
 ) -> None:
     """Count what its best checkpoint gets right on every split, in float32 whatever it was trained in."""
     fabric = create_fabric(row.accelerator)
-    content, task = checkpoint.load(trial.best), SegmentationTask(row)
-    network = task.build_model(len(content.labels), initial_weights=False)
-    checkpoint.restored(network, content, trial.best)
+    network, task, content = load_segmenter(trial.best)
     counts = {
         split: count_pictures(task, network, dataset, fabric, stop, workers=row.data.workers, what=split)
         for split, dataset in splits.items()

@@ -18,7 +18,7 @@ from gald.engine.checkpoint import check_classes
 from gald.engine.submission import find_server
 from gald.engine.submission.server import LabelMapFile, Server
 from gald.engine.submission.work import begin, fault, places, settings_of
-from gald.engine.tasks.segmentation import load_segmenter
+from gald.engine.tasks import load_segmenter
 from gald.images.io import write_label
 from gald.support.device import create_fabric
 from gald.support.errors import UserError, lookup

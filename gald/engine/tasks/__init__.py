@@ -15,6 +15,8 @@ from gald.engine.tasks.detection import DetectionTask
 from gald.engine.tasks.segmentation import SegmentationTask
 from gald.engine.tasks.task import AnyTask
 from gald.models.pretrained import STREETS
+from gald.models.segmenter import Segmenter
+from gald.support.errors import UserError
 
 
 def build_task(config: RunConfig) -> AnyTask:
@@ -43,4 +45,13 @@ def load_model(path: Path) -> tuple[nn.Module, checkpoint.Checkpoint]:
     """The network of a checkpoint of any task, in evaluation mode, and what else the file holds."""
     content = checkpoint.load(path)
     network = build_task(content.config).build_model(len(content.labels), initial_weights=False)
-    return checkpoint.restored(network, content, path), content
+    checkpoint.load_weights(network, content.weights, str(path))
+    return network.eval(), content
+
+
+def load_segmenter(path: Path) -> tuple[Segmenter, SegmentationTask, checkpoint.Checkpoint]:
+    """The segmentation network of a checkpoint, in evaluation mode, its task, and what else the file holds."""
+    network, content = load_model(path)
+    if not isinstance(network, Segmenter) or not isinstance(content.config, SegmentationConfig):
+        raise UserError(f"{path} is no segmentation network: its task is {content.config.task!r}")
+    return network, SegmentationTask(content.config), content

@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from gald.config.inference import ViewConfig
 from gald.config.network import DetectorConfig
 from gald.config.settings import DetectionConfig
 from gald.data import registry as datasets
@@ -21,7 +22,7 @@ from gald.data.labels import Label
 from gald.data.sampling import Stream
 from gald.data.transforms import detection as transforms
 from gald.engine.outputs import FoundObjects
-from gald.engine.tasks.task import ComputeLoss
+from gald.engine.tasks.task import PLAIN, ComputeLoss
 from gald.metrics.columns import BOX_COLUMNS, MASK_COLUMNS, means
 from gald.metrics.detection import VocAP, detection_metrics
 from gald.models.detection import FasterDetector, UncastTargets, from_config, load_torchvision
@@ -61,7 +62,6 @@ class DetectionTask:
         return dataset
 
     def build_model(self, num_classes: int, *, initial_weights: bool = True) -> FasterDetector:
-        """The network, with the initial weights that the settings ask for, or with random ones."""
         return build_detector(self.config.model if initial_weights else self.config.model.bare(), num_classes)
 
     def build_loss(self, dataset: DetectionDataset, *, show_progress: bool = True) -> ComputeLoss[DetectionSample]:
@@ -90,17 +90,8 @@ class DetectionTask:
         features: dict[str, Tensor] = detector.backbone(images.tensors)
         return torch.stack([feature.float().abs().mean() for feature in features.values()]).sum()
 
-    def build_predictor(
-        self,
-        model: nn.Module,
-        *,
-        tile: int | tuple[int, int] | None = None,
-        overlap: float = 1 / 3,
-        scales: Sequence[float] = (1.0,),
-        flip: bool = False,
-    ) -> Callable[[Tensor], Objects]:
-        """The function from a picture (3, H, W) to its objects; other views than the plain one are not for it."""
-        if tile is not None or flip or tuple(scales) != (1.0,):
+    def build_predictor(self, model: nn.Module, views: ViewConfig = PLAIN) -> Callable[[Tensor], Objects]:
+        if views.tile is not None or views.flip or views.scales != (1.0,):
             raise UserError("--tile, --scales and --flip are for segmentation networks; leave them out for a detector")
         _bare(model).transform.binary_masks = True  # masks of 32 bits a pixel would fill the memory with large photos
         return lambda image: objects_of(model([image])[0])
@@ -113,11 +104,9 @@ class DetectionTask:
         return MetricCollection({"ap": VocAP(len(names), names=names)}, prefix="voc/", compute_groups=False)
 
     def update_metrics(self, metrics: Metric | MetricCollection, prediction: Objects, sample: DetectionSample) -> None:
-        """Count one picture."""
         metrics.update(prediction, sample)
 
     def score_table(self, scores: dict[str, float], dataset: DetectionDataset) -> Table:
-        """The scores of the complete metrics, a row a class."""
         names = [label.name for label in dataset.labels]
         columns = MASK_COLUMNS if dataset.has_masks else BOX_COLUMNS
         voc, recall = percent(scores["voc/map_11point"]), percent(scores["box/ar100"])
@@ -125,7 +114,6 @@ class DetectionTask:
         return class_table(scores, names, title, columns, means(columns))
 
     def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> FoundObjects:
-        """Drawn boxes, and all objects as JSON."""
         return FoundObjects(labels, out, 0.5 if score is None else score)
 
 

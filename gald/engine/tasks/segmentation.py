@@ -12,6 +12,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from gald.config.inference import ViewConfig
 from gald.config.settings import SegmentationConfig
 from gald.data import registry as datasets
 from gald.data.datasets.synthetic import synthetic
@@ -19,11 +20,10 @@ from gald.data.labels import Label
 from gald.data.sampling import Stream, TransformedDataset
 from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.data.transforms import segmentation as transforms
-from gald.engine import checkpoint
 from gald.engine.inference import compose
 from gald.engine.losses import segmentation_loss
 from gald.engine.outputs import LabelMaps
-from gald.engine.tasks.task import ComputeLoss
+from gald.engine.tasks.task import PLAIN, ComputeLoss
 from gald.metrics import MeanIoU, segmentation_metrics
 from gald.metrics.columns import SEGMENTATION_COLUMNS, means
 from gald.models.segmenter import Segmenter
@@ -43,7 +43,6 @@ class SegmentationTask:
     backbone_prefix: ClassVar[str] = "backbone."
 
     def build_dataset(self, split: str) -> SegmentationDataset:
-        """The pairs of one split."""
         data = self.config.data
         if data.name == "synthetic":  # it has no files that would say how large it is
             return synthetic(split=split, size=data.drawn_size, classes=data.drawn_classes)
@@ -60,7 +59,6 @@ class SegmentationTask:
         return TransformedDataset(dataset, transforms.evaluate())
 
     def build_model(self, num_classes: int, *, initial_weights: bool = True) -> Segmenter:
-        """The network, with the initial weights that the settings ask for, or with random ones."""
         config = self.config.model if initial_weights else self.config.model.bare()
         return Segmenter.from_config(config, num_classes)
 
@@ -91,17 +89,8 @@ class SegmentationTask:
         logits: Tensor = model(torch.stack([sample["image"] for sample in batch]))["out"]
         return logits.float().abs().mean()
 
-    def build_predictor(
-        self,
-        model: nn.Module,
-        *,
-        tile: int | tuple[int, int] | None = None,
-        overlap: float = 1 / 3,
-        scales: Sequence[float] = (1.0,),
-        flip: bool = False,
-    ) -> Callable[[Tensor], Tensor]:
-        """The function from a picture (3, H, W) to train ids (H, W), looked at as asked for."""
-        logits_of = compose(model, tile=tile, overlap=overlap, scales=scales, flip=flip)
+    def build_predictor(self, model: nn.Module, views: ViewConfig = PLAIN) -> Callable[[Tensor], Tensor]:
+        logits_of = compose(model, **vars(views))
         return lambda image: logits_of(image[None]).argmax(1)[0]
 
     def build_metrics(self, dataset: SegmentationDataset, *, complete: bool) -> Metric | MetricCollection:
@@ -112,15 +101,12 @@ class SegmentationTask:
     def update_metrics(
         self, metrics: Metric | MetricCollection, prediction: Tensor, sample: SegmentationSample
     ) -> None:
-        """Count one picture."""
         metrics.update(prediction[None], sample["mask"][None])
 
     def score_table(self, scores: dict[str, float], dataset: SegmentationDataset) -> Table:
-        """The scores of the complete metrics, a row a class."""
         return segmentation_table(scores, [label.name for label in dataset.labels])
 
     def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
-        """Label maps and overlays."""
         if score is not None:
             raise UserError("--score is for detectors; leave it out for a segmentation network")
         return LabelMaps(labels, out)
@@ -141,13 +127,3 @@ def class_weights(pairs: SegmentationDataset, show_progress: bool = True) -> Ten
         present += (histogram > 0) * (histogram[:255].sum())
     share = count[: len(pairs.labels)] / present[: len(pairs.labels)].clamp(min=1)
     return torch.where(share > 0, share[share > 0].median() / share.clamp(min=1e-9), 1.0)
-
-
-def load_segmenter(path: Path) -> tuple[Segmenter, SegmentationTask, checkpoint.Checkpoint]:
-    """The segmentation network of a checkpoint, in evaluation mode, its task, and what else the file holds."""
-    content = checkpoint.load(path)
-    if not isinstance(content.config, SegmentationConfig):
-        raise UserError(f"{path} is no segmentation network: its task is {content.config.task!r}")
-    task = SegmentationTask(content.config)
-    network = task.build_model(len(content.labels), initial_weights=False)
-    return checkpoint.restored(network, content, path), task, content

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchmetrics import Metric, MetricCollection
 
+from gald.config.inference import ViewConfig
 from gald.data.labels import Label
 from gald.data.sampling import Sample, Stream
 
@@ -18,6 +19,8 @@ SampleT = TypeVar("SampleT", bound=Sample)
 PredictionT = TypeVar("PredictionT")
 PredictionT_contra = TypeVar("PredictionT_contra", contravariant=True)
 
+PLAIN = ViewConfig()
+"""The picture as it is."""
 ComputeLoss: TypeAlias = Callable[[nn.Module, list[SampleT]], dict[str, Tensor]]
 """From the network and a batch to the terms of the loss; ``"loss"`` is what is learned from."""
 
@@ -90,20 +93,8 @@ class Task(Protocol[DatasetT, SampleT, PredictionT]):
     def activation(self, model: nn.Module, batch: list[SampleT]) -> Tensor:
         """A number that is finite if the network, in evaluation mode, works on the batch."""
 
-    def build_predictor(
-        self,
-        model: nn.Module,
-        *,
-        tile: int | tuple[int, int] | None = None,
-        overlap: float = 1 / 3,
-        scales: Sequence[float] = (1.0,),
-        flip: bool = False,
-    ) -> Callable[[Tensor], PredictionT]:
-        """The function from a picture (3, H, W) to its prediction, looked at in tiles, at several scales, mirrored.
-
-        Raises:
-            UserError: a view that can't be.
-        """
+    def build_predictor(self, model: nn.Module, views: ViewConfig = PLAIN) -> Callable[[Tensor], PredictionT]:
+        """The function from a picture (3, H, W) to its prediction; raises `UserError` for a view that can't be."""
 
     def build_metrics(self, dataset: DatasetT, *, complete: bool) -> Metric | MetricCollection:
         """What ``gald evaluate`` measures; not ``complete``: what is worth its time in a validation while training."""
