@@ -25,7 +25,7 @@ class LabelMetric(ClassMetric):
     """What the metrics on label maps share: the ignored value, the check of both maps.
 
     Args:
-        num_classes, names: see `gald.metrics.class_metric.ClassMetric`.
+        num_classes: K; it and ``names`` are explained in `gald.metrics.class_metric.ClassMetric`.
         ignore_index: the value in the truth whose pixels are left out; not one of the classes.
 
     Every state is a sum (``dist_reduce_fx="sum"``), so several processes, or metrics merged with ``merge_state``, give

@@ -41,7 +41,7 @@ class DetectionMetric(ClassMetric):
     """Keeps the rows of every picture.
 
     Args:
-        num_classes, names: see `gald.metrics.class_metric.ClassMetric`; there is no background among the classes.
+        num_classes: K, without a background; it and ``names`` are explained in `gald.metrics.class_metric.ClassMetric`.
 
     Rows are kept as float32, as models and data sets give them. They are ordered by ``image_id`` before anything is
     ranked, so several processes, or metrics merged with ``merge_state``, give exactly the numbers of one.

@@ -73,30 +73,33 @@ def faster_rcnn(
     Args:
         backbone: a timm model name; it must have a map of each of ``strides``.
         num_classes: K, without the background.
-        ga: the block's global aggregation, as in `gald.GALD`: a name ("psp" by default), or a module of the width of
-            the backbone's last map.
-        ld: its local distribution, likewise ("mask").
-        order: their order ("ga-ld"); a 1x1 convolution halves what "parallel" doubles.
-        reduce: the aggregation works on the map shrunk by this power of two (2).
-        pretrained: True for timm's weights of the backbone, or the path of a .safetensors file.
-        norm: "frozen" fixes the backbone's batch norms in training too (pictures of this size leave room for a few on a
-            device), "batch" trains them; by default frozen where the backbone is pretrained.
-        strides: the pyramid's levels, each twice the one before ((4, 8, 16, 32)); (8, 16, 32) saves most of the heads'
-            work, and (4, 8, 16) dilates the backbone's last stage.
-        fpn_channels: width of the pyramid, and of the mask head (256).
-        fpn_norm: group norms in the pyramid, for a backbone whose maps are far from a deviation of 1: those of
-            EfficientNet have 5 to 8, and heads on such numbers learn badly or not at all. torchvision has none.
-        head_channels: width of the two layers that look at one box (1024).
-        anchors: side in pixels of the boxes that each level starts from, one more than levels, for the last one shrunk
-            by 2; by default 8 times the stride.
-        short: side that the picture's shorter side is resized to (800); of several training takes one by chance,
-            evaluation the last.
-        longest: no side is resized to more than this (1333).
-        resize: False takes training pictures as they come, resized by whoever augmented them.
-        proposals: boxes that the first stage hands to the second for each picture (1000), in training twice as many.
-        samples: of these, how many the second stage trains on (512).
-        detections: no more than these come out for a picture (100).
-        least_score: less sure ones don't (0.05).
+        **options: by keyword, each with its default in brackets:
+
+            - ``ga``: the block's global aggregation, as in `gald.GALD`: a name ("psp" by default), or a module of the
+              width of the backbone's last map.
+            - ``ld``: its local distribution, likewise ("mask").
+            - ``order``: their order ("ga-ld"); a 1x1 convolution halves what "parallel" doubles.
+            - ``reduce``: the aggregation works on the map shrunk by this power of two (2).
+            - ``pretrained``: True for timm's weights of the backbone, or the path of a .safetensors file.
+            - ``norm``: "frozen" fixes the backbone's batch norms in training too (pictures of this size leave room for
+              a few on a device), "batch" trains them; by default frozen where the backbone is pretrained.
+            - ``strides``: the pyramid's levels, each twice the one before ((4, 8, 16, 32)); (8, 16, 32) saves most of
+              the heads' work, and (4, 8, 16) dilates the backbone's last stage.
+            - ``fpn_channels``: width of the pyramid, and of the mask head (256).
+            - ``fpn_norm``: group norms in the pyramid, for a backbone whose maps are far from a deviation of 1: those
+              of EfficientNet have 5 to 8, and heads on such numbers learn badly or not at all. torchvision has none.
+            - ``head_channels``: width of the two layers that look at one box (1024).
+            - ``anchors``: side in pixels of the boxes that each level starts from, one more than levels, for the last
+              one shrunk by 2; by default 8 times the stride.
+            - ``short``: side that the picture's shorter side is resized to (800); of several training takes one by
+              chance, evaluation the last.
+            - ``longest``: no side is resized to more than this (1333).
+            - ``resize``: False takes training pictures as they come, resized by whoever augmented them.
+            - ``proposals``: boxes that the first stage hands to the second for each picture (1000), in training twice
+              as many.
+            - ``samples``: of these, how many the second stage trains on (512).
+            - ``detections``: no more than these come out for a picture (100).
+            - ``least_score``: less sure ones don't (0.05).
 
     Raises:
         UserError: an unknown name, a backbone without these strides, a number that can't be; when it runs, pictures or

@@ -36,8 +36,9 @@ class FasterDetector(FasterRCNN):  # type: ignore[misc]
     Args:
         config: the settings; whether it ``masks`` is the class's to say, False here.
         num_classes: K, without the background.
-        ga, ld: modules of your own in the place of those that the settings name.
-        resize, detections, least_score: as in `gald.faster_rcnn`.
+        ga: a module of your own in the place of the one that the settings name.
+        ld: likewise.
+        resize: as in `gald.faster_rcnn`, as are ``detections`` and ``least_score``.
     """
 
     masks = False

@@ -33,7 +33,8 @@ class Pyramid(nn.Module):
             fixes the statistics and weights of the backbone's batch norms, in training too, the block's always train);
             strides (each twice the one before; to the last the backbone is dilated, if need be); fpn_channels, which
             is C; fpn_norm, a group norm (Wu and He, ECCV 2018) after each of the pyramid's convolutions.
-        ga, ld: modules of your own in the place of those that the settings name.
+        ga: a module of your own in the place of the one that the settings name.
+        ld: likewise.
 
     Raises:
         UserError: a backbone that has no map of one of the strides; whatever `gald.models.backbone.timm_backbone` and
