@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -22,6 +21,8 @@ from gald.engine.run import Outcome, Run
 from gald.engine.train import Trainer
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100"}
+PATIENCE = 1200  # seconds after which a command is taken to hang: no test is about how fast the machine is
+TRAIN_STEP = "gald.engine.train:Trainer.train_step"
 # a whole run of seconds: 9 pictures of 32x48, a network of 0.4 million weights, 6 steps over 3 epochs and a bit
 TINY = (
     "--model.backbone", "test_resnet", "--model.channels", "16", "--model.output-stride", "16",
@@ -33,7 +34,9 @@ TINY = (
 
 def gald(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run ``gald ...`` to its end."""
-    return subprocess.run(line(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(
+        line(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE, **options
+    )
 
 
 def line(*arguments: object) -> list[str]:
@@ -46,18 +49,12 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Outcome:
 
 
 def interrupt(
-    arguments: list[str], metrics: Path, step: int, number: signal.Signals
+    arguments: list[str], call: int, number: signal.Signals, *, of: str = TRAIN_STEP, env: dict[str, str] = ENVIRONMENT
 ) -> subprocess.CompletedProcess[str]:
-    """Start a command, send it a signal when ``step`` stands in its metrics, wait for its end."""
-    process = subprocess.Popen(arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 200
-    while not any(each["step"] >= step for each in lines(metrics)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "the run wrote no metrics"
-        time.sleep(0.02)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=200)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    """Run a command that gets a signal when it comes to that call ``of`` a function, to its end."""
+    paths = [str(Path(__file__).parent / "interrupting"), *filter(None, [env.get("PYTHONPATH")])]
+    env = {**env, "PYTHONPATH": os.pathsep.join(paths), "INTERRUPT": f"{of} {call} {int(number)}"}
+    return subprocess.run(arguments, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def interrupt_step(number: int, patch: pytest.MonkeyPatch) -> None:

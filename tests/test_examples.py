@@ -10,7 +10,7 @@ from runpy import run_path
 
 import torch
 from fake import camvid as fake_camvid
-from running import ENVIRONMENT, TINY, gald
+from running import ENVIRONMENT, PATIENCE, TINY, gald
 from safetensors.torch import load_file
 
 import gald as package
@@ -28,7 +28,7 @@ def test_a_block_plugged_into_a_trained_network(tmp_path: Path) -> None:
     command = [sys.executable, EXAMPLES / "plug_into_trained.py", "--checkpoint", best, "--root", root]
     command += ["--out", tmp_path / "plug", "--at", "block", "--ga", "psp", "--ld", "gate"]
     command += ["--steps", 3, "--batch", 2]
-    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
     scores = json.loads((tmp_path / "plug" / "plug.json").read_text())["scores"]
@@ -65,7 +65,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     root = fake_camvid.write(tmp_path / "data")
     command = [sys.executable, "-c", short, EXAMPLES / "own_part_in_a_study.py", "--data.root", root]
     command += ["--data.workers", 0, "--seeds", 0, "--out", tmp_path / "study"]
-    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr + done.stdout
     page = (tmp_path / "study" / "study.md").read_text()
     assert "2 of 6 trainings are finished (2 rows, seeds 0, 1, 2)" in page

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from fake import camvid as fake_camvid
-from running import ENVIRONMENT, lines
+from running import ENVIRONMENT, PATIENCE, interrupt
 from torch import Tensor, nn
 
 from gald.analysis.statistics.bootstrap import draws
@@ -68,23 +67,20 @@ def tiny(**changes: Any) -> Study:
     return Study(rows=rows, seeds=(0, 1), reference="none", apart=("Pole",), pretrained=False)
 
 
-# the command with that study in its table, slowed down where it is to be caught in the middle of a row
+# the command with that study in its table
 COMMAND = """
-import sys, time
+import sys
 from test_study import tiny
 from gald.cli import main as cli
-from gald.engine.train import Trainer
 from gald.analysis.study import STUDIES
 STUDIES["tiny"] = tiny
-slow, train_step = float(sys.argv.pop(1)), Trainer.train_step
-Trainer.train_step = lambda *each: (time.sleep(slow), train_step(*each))[1]
 cli.main(sys.argv[1:])
 """
 
 
-def command(root: Path, out: Path, *, slow: float = 0.0) -> list[str]:
+def command(root: Path, out: Path) -> list[str]:
     arguments = ["study", "tiny", "--data.root", root, "--data.workers", "0", "--out", out, "--accelerator", "cpu"]
-    return [sys.executable, "-c", COMMAND, *map(str, [slow, *arguments])]
+    return [sys.executable, "-c", COMMAND, *map(str, arguments)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +98,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def straight(root: Path, env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that nothing stopped."""
     out = tmp_path_factory.mktemp("study") / "out"
-    done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert re.search(r"row 4 of 4: mask, seed 1 \(about \d:\d\d:\d\d", done.stdout)
     return out
@@ -116,24 +112,15 @@ def test_a_study_that_was_interrupted_ends_like_one_that_was_not(
 ) -> None:
     out = tmp_path / "out"
     second = out / "mask" / "0"
-    process = subprocess.Popen(
-        command(root, out, slow=0.5), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 200
-    while not any(each["step"] >= 2 for each in lines(second / "metrics.jsonl")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said_, errors = process.communicate(timeout=200)
-    assert process.returncode == 130, errors
-    assert "stopped in row mask, seed 0, at step" in said_
+    stopped = interrupt(command(root, out), 4 + 3, signal.SIGINT, env=env)  # in the third step of the second row
+    assert stopped.returncode == 130, stopped.stderr
+    assert "stopped in row mask, seed 0, at step" in stopped.stdout
     assert checkpoint.load(second / "last.pt").step < 4
     assert not (second / "val.json").exists()
     assert "Not finished: none (1 of 2), mask." in (out / "study.md").read_text()
     first = (out / "none" / "0" / "last.pt").stat().st_mtime_ns
 
-    done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(root, out), env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "3 of 4 rows to do" in done.stdout
     assert (out / "none" / "0" / "last.pt").stat().st_mtime_ns == first
@@ -266,7 +253,7 @@ finally:
 """
     words = [sys.executable, "-c", script, "study", *arguments]
     where = {**ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(words, env=where, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, env=where, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert word in done.stderr
     assert "Traceback" not in done.stderr

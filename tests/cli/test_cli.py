@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake import camvid as fake_camvid
 from fake.streets import picture
-from running import gald
+from running import PATIENCE, gald
 
 from gald.cli import main as cli
 from gald.cli.train import with_defaults
@@ -106,7 +106,7 @@ def test_what_does_not_exist_is_said_before_torch_is_there(tmp_path: Path) -> No
     script = f"import sys\nfrom gald.cli.main import main\ntry: main(sys.argv[1:])\n{guard}"
     missing = [f"{n}.png" for n in range(5)]
     words = [sys.executable, "-c", script, "predict", *missing]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert "there is no file 0.png, 1.png, 2.png (nor 2 others)" in done.stderr
     assert "Traceback" not in done.stderr

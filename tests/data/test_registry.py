@@ -11,7 +11,7 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 from fake.streets import label, picture
-from running import ENVIRONMENT, TINY
+from running import ENVIRONMENT, PATIENCE, TINY
 
 from gald.data.registry import DATASETS, DatasetInfo, dataset_names, load_detection, load_segmentation, splits
 from gald.support.errors import UserError
@@ -85,7 +85,7 @@ def gald(house: Path, *commands: tuple[object, ...]) -> list[tuple[int, str, str
     words = json.dumps([[*map(str, command)] for command in commands])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, words],
-        cwd=house, env={**ENVIRONMENT, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=300,
+        cwd=house, env={**ENVIRONMENT, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [(code, out, err) for code, out, err in json.loads(done.stdout.splitlines()[-1])]

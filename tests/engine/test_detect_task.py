@@ -64,7 +64,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_stopped_and_resumed_run_ends_bit_for_bit_like_one_that_was_not(straight: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    stopped = interrupt(line("train", "shapes", "--out", out, *TINY), out / "metrics.jsonl", 1, signal.SIGINT)
+    stopped = interrupt(line("train", "shapes", "--out", out, *TINY), 2, signal.SIGINT)
     assert stopped.returncode == 130, stopped.stderr
     resumed = gald("train", "--resume", "--out", out)
     assert resumed.returncode == 0, resumed.stderr

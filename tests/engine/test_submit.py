@@ -9,9 +9,7 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -24,7 +22,7 @@ from fake import cityscapes as fake_cityscapes
 from fake import coco_stuff as fake_coco_stuff
 from fake.streets import picture
 from PIL import Image
-from running import ENVIRONMENT, line
+from running import interrupt, line
 
 import gald
 from gald.cli import main as cli
@@ -223,17 +221,10 @@ def goes_on(many: dict[str, tuple[Path, Path]], work: Path, capsys: pytest.Captu
 
 def test_ctrl_c(many: dict[str, tuple[Path, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = line(*submit("cityscapes", many, tmp_path / "a.zip", *VIEWS))
-    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 100
-    while len(list((tmp_path / "a.work").glob("[!.]*.png"))) < 3:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=100)
-    assert process.returncode == 130, said
-    assert "gald: stopped; the same command goes on from here" in said
-    assert "Traceback" not in said
+    stopped = interrupt(command, 4, signal.SIGINT, of="gald.engine.submission.submit:write_label")
+    assert stopped.returncode == 130, stopped.stderr
+    assert "gald: stopped; the same command goes on from here" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
     goes_on(many, tmp_path / "a.work", capsys)
 
 

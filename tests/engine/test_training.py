@@ -22,7 +22,7 @@ from fake import camvid as fake_camvid
 from fake.streets import label as write_label
 from filelock import FileLock
 from lightning_fabric import Fabric
-from running import ENVIRONMENT, TINY, assert_same, fit, gald, interrupt, interrupt_step, line, lines
+from running import ENVIRONMENT, PATIENCE, TINY, assert_same, fit, gald, interrupt, interrupt_step, line, lines
 from safetensors.torch import save_file
 
 from gald.config.network import SegmenterConfig
@@ -80,7 +80,7 @@ def test_a_stopped_and_resumed_run_ends_bit_for_bit_like_one_that_was_not(
 ) -> None:
     out = tmp_path / "run"
     command = ["train", "synthetic", "--data.name", "camvid", "--data.root", root, "--out", out, *TINY]
-    stopped = interrupt(line(*command), out / "metrics.jsonl", 3, number)  # 3: in an epoch, past the save at step 2
+    stopped = interrupt(line(*command), 4, number)  # in an epoch, past the save at step 2
     if number == signal.SIGINT:
         assert stopped.returncode == 130
         assert "--resume" in stopped.stdout
@@ -154,7 +154,7 @@ def test_two_machines_under_torchrun_follow_one(root: Path, tmp_path: Path) -> N
         for rank in (0, 1)
     ]  # fmt: skip
     for machine in machines:
-        _, errors = machine.communicate(timeout=300)
+        _, errors = machine.communicate(timeout=PATIENCE)
         assert machine.returncode == 0, errors
     assert_close(tmp_path / "one", tmp_path / "two")
 

@@ -17,6 +17,7 @@ import torch
 from pycocotools import mask as coder
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from running import PATIENCE
 from scipy import ndimage
 
 from gald.metrics.columns import BOX_COLUMNS, MASK_COLUMNS, means
@@ -616,7 +617,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     said = []
     try:
         for worker in workers:
-            out, errors = worker.communicate(timeout=120)
+            out, errors = worker.communicate(timeout=PATIENCE)
             assert worker.returncode == 0, errors
             said.append(json.loads(out.splitlines()[-1]))
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from running import PATIENCE
 from safetensors.torch import save_file
 from torch import nn
 
@@ -207,6 +208,6 @@ def test_one_picture_without_a_batch_is_refused_in_a_sentence():
         "import torch; from gald import Segmenter\n"
         "Segmenter('test_resnet', 2, channels=8, output_stride=16)(torch.zeros(3, 32, 32))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     last = done.stderr.strip().splitlines()[-1]
     assert last.endswith("a network takes pictures (B, C, H, W), got (3, 32, 32); one picture is x[None]")

@@ -72,7 +72,7 @@ def draws(block: Int64[Tensor, " n"], resamples: int = RESAMPLES, seed: int = SE
     return torch.from_numpy(times).double()[:, block]
 
 
-def interval(resampled: Float64[Tensor, r * k]) -> tuple[Float64[Tensor, "*k"], Float64[Tensor, "*k"]]:
+def interval(resampled: Float64[Tensor, "r *k"]) -> tuple[Float64[Tensor, "*k"], Float64[Tensor, "*k"]]:  # noqa: UP037
     """The middle 95 % of the resamples; those without a number are left out."""
     tail = (1 - LEVEL) / 2
     low, high = torch.nanquantile(resampled, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)
