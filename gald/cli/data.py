@@ -47,7 +47,7 @@ def data(
     from gald.support.tables import console
 
     if samples < 0:
-        raise UserError(f"samples is {samples}; it must be 0 or more (0 draws no sheet)")
+        raise UserError(f"--samples is {samples}; it must be 0 or more (0 draws no sheet)")
     screen = console(200)
     report = inspect(name, root, split)
     screen.print(report.table(plain=not screen.is_terminal))

@@ -14,9 +14,9 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
+from gald.config.checks import SettingError
 from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.config.network import NetworkConfig
-from gald.config.setting import SettingError
 from gald.config.settings import DetectionDataConfig, PhaseConfig, SegmentationDataConfig
 from gald.data.registry import dataset_names
 from gald.support.errors import UserError

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gald.config.checks import Settings
+
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True)
-class ViewConfig:
+class ViewConfig(Settings):
     """How a segmentation network looks at a picture; `gald.engine.inference.compose` takes these by name."""
 
     tile: int | tuple[int, int] | None = None
@@ -24,8 +26,11 @@ class ViewConfig:
     """Also look at the mirrored picture."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.tile, int):  # one form of a tile everywhere
-            object.__setattr__(self, "tile", (self.tile, self.tile))
+        sides = (self.tile, self.tile) if isinstance(self.tile, int) else self.tile
+        object.__setattr__(self, "tile", sides)  # one form of a tile everywhere
+        self.require("tile", sides is None or min(sides) >= 1, "a tile has 1 pixel or more on each side")
+        self.require("overlap", 0 <= self.overlap < 1, "it is a share of a tile, from 0 to below 1")
+        self.require("scales", all(scale > 0 for scale in self.scales), "they must be numbers above 0")
 
 
 @dataclass(frozen=True)

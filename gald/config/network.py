@@ -7,7 +7,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
-from gald.config.setting import SettingError, Settings
+from gald.config.checks import SettingError, Settings
 
 BodyT = TypeVar("BodyT", bound="NetworkConfig")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gald.config.setting import SettingError
+from gald.config.checks import SettingError
 from gald.config.settings import DetectionConfig, RunConfig, SegmentationConfig
 from gald.support.errors import UserError, lookup
 

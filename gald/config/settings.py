@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from gald.config.checks import Settings
 from gald.config.inference import Accelerator, Precision
 from gald.config.network import DetectorConfig, NetworkConfig, SegmenterConfig
-from gald.config.setting import Settings
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,23 @@ def test_a_new_command_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--tile", "0"], "gald: --tile is (0, 0); a tile has 1 pixel or more on each side"),
+        (["--overlap", "1"], "gald: --overlap is 1.0; it is a share of a tile, from 0 to below 1"),
+        (["--scales", "1", "0"], "gald: --scales is (1.0, 0.0); they must be numbers above 0"),
+    ],
+)
+def test_a_view_that_cannot_be_is_refused_before_anything_is_read(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["evaluate"], ["predict", "nothing.png"]):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main([*words, "--checkpoint", "nowhere.pt", *arguments])
+        assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
         (["--model.channels", "0"], "--model.channels is 0; it must be at least 1"),
         (["--data.drawn-classes", "1"], "--data.drawn-classes is 1; it must be 2 to 253"),
         (["--micro-batch", "-1"], "--micro-batch is -1; it must be 0 or more"),

@@ -63,7 +63,9 @@ class Demo:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.seed < 0:
-            raise UserError(f"steps is {self.steps} and seed is {self.seed}; steps must be at least 1, seed at least 0")
+            raise UserError(
+                f"--steps is {self.steps} and --seed is {self.seed}; steps must be at least 1, seed at least 0"
+            )
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.out):

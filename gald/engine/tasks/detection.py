@@ -75,7 +75,7 @@ class DetectionTask:
             raise UserError(f"the data set {data.name!r} has no masks in its files; set --model.no-masks")
         if model.norm == "frozen" and not (model.pretrained or model.weights or model.torchvision or self.config.init):
             raise UserError(
-                "model.norm is frozen, and the backbone has nothing to freeze: give --model.pretrained, "
+                "--model.norm is frozen, and the backbone has nothing to freeze: give --model.pretrained, "
                 "--model.weights FILE or --init CHECKPOINT, or train the norms, too (--model.norm batch)"
             )
         return compute_loss

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from torch import nn
 
+from gald.config.checks import SettingError
 from gald.config.network import DetectorConfig
-from gald.config.setting import SettingError
 from gald.models.detection.detectors import FasterDetector, MaskDetector, UncastTargets
 from gald.models.detection.weights import load_torchvision
 from gald.support.errors import UserError, lookup
