@@ -20,7 +20,7 @@ from gald.data.labels import Label, check_same_classes
 from gald.engine import checkpoint
 from gald.engine.checkpoint import Checkpoint
 from gald.engine.optim import build_optimizer
-from gald.engine.tasks.task import DatasetT, PredictionT, SampleT, Task
+from gald.engine.tasks.task import ComputeLoss, DatasetT, PredictionT, SampleT, Task
 from gald.engine.train import Trainer, batch_norms
 from gald.support.device import create_fabric, keep_freed_memory
 from gald.support.distributed import on_all_ranks
@@ -89,9 +89,13 @@ def build_trainer(
     datasets: tuple[DatasetT, DatasetT] | None = None,
 ) -> Trainer[DatasetT, SampleT, PredictionT]:
     """The trainer as it begins, or goes on from what was saved; nothing is written yet."""
-    train, val = datasets or on_all_ranks(fabric, lambda: open_datasets(task, settings))
-    network = on_all_ranks(fabric, lambda: build_network(task, settings, train.labels, fabric, saved))
-    compute_loss = on_all_ranks(fabric, lambda: task.build_loss(train, show_progress=fabric.is_global_zero))
+
+    def build() -> tuple[DatasetT, DatasetT, nn.Module, ComputeLoss[SampleT]]:
+        train, val = datasets or open_datasets(task, settings)
+        network = build_network(task, settings, train.labels, fabric, saved)
+        return train, val, network, task.build_loss(train, show_progress=fabric.is_global_zero)
+
+    train, val, network, compute_loss = on_all_ranks(fabric, build)
     optimizer = build_optimizer(network, settings.optim, task.backbone_prefix)
     if settings.compile:
         network = torch.compile(network)  # type: ignore[assignment]  # a module all the same

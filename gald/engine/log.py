@@ -55,9 +55,11 @@ class Log:
 
 
 def validated(folder: Path, step: int) -> bool:
-    """Whether the run in ``folder`` was validated after a step; where the log lacks that line, it is done again."""
-    path = folder / "metrics.jsonl"
-    return path.is_file() and any(line["step"] == step and line["kind"] == "val" for _, line in _lines(path))
+    """Whether the run in ``folder`` was validated after a step; where a file lacks, that is done again."""
+    path, best = folder / "metrics.jsonl", folder / "best.safetensors"
+    if not path.is_file() or not best.is_file():
+        return False
+    return any(line["step"] == step and line["kind"] == "val" for _, line in _lines(path))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

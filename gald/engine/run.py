@@ -131,9 +131,7 @@ class Run:
         for number, phase in enumerate(self.phases):
             begun, later = (phase.folder / "last.pt").is_file(), self.phases[number + 1 :]
             saved = load_resumable(phase.settings, phase.folder) if begun or not several else None
-            ended = saved is not None and saved.step >= phase.settings.steps
-            gone_on = any((other.folder / "last.pt").is_file() for other in later)
-            if not ended or not (gone_on or validated(phase.folder, phase.settings.steps)):
+            if saved is None or not _is_finished(phase, saved, later):
                 for other in later:
                     check_new(other.folder)  # what lies there went on from other weights than it would now
                 return number, saved
@@ -161,6 +159,12 @@ class Run:
         if fabric.is_global_zero:
             print(f"finished: {steps} steps; {outcome}")
         return outcome
+
+
+def _is_finished(phase: Phase, saved: Checkpoint, later: Sequence[Phase]) -> bool:
+    """Whether a phase has taken its last step, and was validated after it: a later one goes on only then."""
+    gone_on = any((other.folder / "last.pt").is_file() for other in later)
+    return saved.step >= phase.settings.steps and (gone_on or validated(phase.folder, saved.step))
 
 
 def _open(phase: Phase, before: Datasets | None = None) -> Datasets:

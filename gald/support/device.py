@@ -35,7 +35,7 @@ def create_fabric(
         )
     wanted: Any = precision
     if precision == "16-mixed" and not _has_gpu(accelerator):  # Fabric would warn, and take bf16
-        raise UserError("16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
+        raise UserError("--precision 16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # else it talks before any sentence of ours
     try:
         return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=wanted, strategy=strategy)

@@ -55,7 +55,7 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) ->
         (["evaluate", "--checkpoint", "nowhere.pt", "--workers", "-1"], "--workers is -1; it must be 0 or more"),
         (
             ["evaluate", "--checkpoint", "nowhere.pt", "--precision", "16-mixed", "--accelerator", "cpu"],
-            "16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU",
+            "--precision 16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU",
         ),
         (["data", "synthetic", "--samples", "-1"], "samples is -1; it must be 0 or more"),
         (["predict", "--checkpoint", "nowhere.pt"], "no pictures given"),
