@@ -84,7 +84,7 @@ def test_what_the_numbers_cannot_bear_is_said() -> None:
 
 @pytest.mark.parametrize(("steps", "seed"), [(0, 0), (1, -1)])
 def test_settings_that_cannot_work(tmp_path: Path, steps: int, seed: int) -> None:
-    with pytest.raises(UserError, match=f"steps is {steps} and seed is {seed}"):
+    with pytest.raises(UserError, match=f"--steps is {steps} and --seed is {seed}"):
         command.demo(tmp_path, steps, seed)
 
 

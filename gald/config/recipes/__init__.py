@@ -5,15 +5,13 @@ A new one is a line in the table of a file here; a new family of them is a file,
 
 from __future__ import annotations
 
-from gald.config.recipes import camvid, cityscapes, cityscapes_test, detection, scenes, small
+from gald.config.recipes import cityscapes, detection, scenes, small
 from gald.config.recipes.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     **small.SEGMENTATION,
     **cityscapes.RECIPES,
-    **cityscapes_test.RECIPES,
     **scenes.RECIPES,
-    **camvid.RECIPES,
     **small.DETECTION,
     **detection.RECIPES,
 }
