@@ -25,9 +25,6 @@ from gald.support.errors import UserError, nearest
 
 Network = TypeVar("Network", bound=nn.Module)
 NAME = "gald"
-CALLS_ITS_OWN_WAY = (
-    "calls whatever it holds in its own way and so can't hold the block; name the submodule around it or one after it"
-)
 
 
 class Plug(nn.Module):
@@ -107,21 +104,17 @@ def plug(
             device); parts that don't keep the shape or are unknown.
 
     >>> import gald, torch, torchvision
-    >>> net = gald.plug(torchvision.models.resnet18(), at="layer4", ga="psp")
-    >>> net(torch.zeros(1, 3, 224, 224)).shape
+    >>> gald.plug(torchvision.models.resnet18(), at="layer4")(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 1000])
     """
     _refuse_wrapped(model)
     host = _host(model, at)
     example = default_example(model) if example is None else example
-    y = one_map(outputs_of(host, model, example), at, example)
-    _refuse_meta(y, model)
+    y = _map_behind(host, at, model, example)
     added = Plug(y.shape[1], ga, ld, order, reduce).to(device=y.device, dtype=y.dtype).train(host.training)
     _try(added, y, [part for part, own in (("ga", ga), ("ld", ld)) if isinstance(own, nn.Module)])
     _insert(host, added)
-    if not _runs_once(added, model, example):
-        _remove(host)
-        raise UserError(f"{at!r} ({type(host).__name__}) {CALLS_ITS_OWN_WAY}")
+    _take_back_unless_it_runs(host, added, at, model, example)
     return model
 
 
@@ -253,9 +246,12 @@ def _host(model: nn.Module, at: str) -> nn.Module:
     return host
 
 
-def _refuse_meta(y: Tensor, model: nn.Module) -> None:
+def _map_behind(host: nn.Module, at: str, model: nn.Module, example: object) -> Tensor:
+    """The map that the submodule gives in a run of the model."""
+    y = one_map(outputs_of(host, model, example), at, example)
     if y.is_meta:  # filled in later, with whatever is in memory, the gates would not be zero
         raise UserError(f"this {type(model).__name__} is on the meta device; give it weights before you plug in")
+    return y
 
 
 def _try(added: Plug, y: Tensor, own: list[str]) -> None:
@@ -272,9 +268,15 @@ def _try(added: Plug, y: Tensor, own: list[str]) -> None:
         raise UserError(f"{said} ({first_line(error)})") from error
 
 
-def _runs_once(added: Plug, model: nn.Module, example: object) -> bool:
-    """Whether the block, now in its place, is called once in a pass. Some containers call all that they hold."""
+def _take_back_unless_it_runs(host: nn.Module, added: Plug, at: str, model: nn.Module, example: object) -> None:
+    """Refuse a host by which the block, now in its place, isn't called once in a pass: some call all that they hold."""
     try:
-        return len(outputs_of(added, model, example)) == 1
+        runs_once = len(outputs_of(added, model, example)) == 1
     except UserError:
-        return False
+        runs_once = False
+    if not runs_once:
+        _remove(host)
+        raise UserError(
+            f"{at!r} ({type(host).__name__}) calls whatever it holds in its own way and so can't hold the block; "
+            "name the submodule around it or one after it"
+        )
