@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gald.analysis.study.study import Study
-from gald.config.network import SegmenterConfig
-from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
+from gald.config.recipes.small import CAMVID
+from gald.config.settings import SegmentationConfig
 
 # row -> global aggregation, local distribution, order
 BLOCKS = {
@@ -61,20 +61,7 @@ def camvid() -> Study:
 
 def camvid_full() -> Study:
     """The rows by the protocol of camvid_lite0, for a GPU: crops of 288x384, 1900 steps of 8. Not run."""
-    return _study(
-        SegmentationConfig(
-            model=SegmenterConfig(backbone="tf_efficientnet_lite0", channels=128, output_stride=16),
-            data=SegmentationDataConfig(name="camvid", crop=(288, 384), scale=(0.75, 1.75), jitter=0.3),
-            loss=LossConfig(threshold=0.7, min_kept=100_000, class_balance=0.5),
-            optim=OptimizerConfig(lr=0.03, head_lr=2.0, weight_decay=1e-4, warmup=50),
-            steps=1900,
-            batch=8,
-            precision="bf16-mixed",
-            channels_last=True,
-            val_every=475,
-            save_every=100,
-        )
-    )
+    return _study(replace(CAMVID, model=replace(CAMVID.model, skip=False), save_every=100))
 
 
 def _study(run: SegmentationConfig) -> Study:

@@ -37,16 +37,16 @@ def prediction_files(predictions: Path, pairs: SegmentationDataset) -> dict[str,
     # a_1.png is no prediction of a where the data set has an a_1 too
     longer = {stem: paths for stem, paths in by_stem.items() if stem not in names}
     found = {pair.name: _exact(pair.name, by_stem) or _longer(pair.name, longer) for pair in pairs.files}
-    without = [name for name, each in found.items() if not each]
+    without = [name for name, files in found.items() if not files]
     if without:
         raise UserError(
             f"{len(without)} of {len(found)} pictures have no prediction in {predictions}, the first is {without[0]}: "
             f"write {without[0]}.png there, a label map in the data set's own ids"
         )
-    twice = next((each for each in found.values() if len(each) > 1), None)
+    twice = next((files for files in found.values() if len(files) > 1), None)
     if twice is not None:
         raise UserError(f"{twice[0]} and {twice[1]} are predictions of the same picture: keep one of them")
-    return {name: each[0] for name, each in found.items()}
+    return {name: files[0] for name, files in found.items()}
 
 
 def _exact(name: str, by_stem: dict[str, list[Path]]) -> list[Path]:
@@ -108,7 +108,6 @@ def _of_classes(scores: dict[str, float], names: list[str]) -> dict[str, float]:
     """Leave out what stands in for no class, and take the means again without it."""
     kept = {key: value for key, value in scores.items() if not key.endswith(f"/{NOTHING}")}
     for mean in [key.removesuffix(f"/{NOTHING}") for key in scores.keys() - kept.keys()]:
-        each = "iou" if mean == "iou" else mean
-        values = torch.tensor([kept[f"{each}/{name}"] for name in names], dtype=torch.float64)
+        values = torch.tensor([kept[f"{mean}/{name}"] for name in names], dtype=torch.float64)
         kept["miou" if mean == "iou" else mean] = values.nanmean().item()
     return kept

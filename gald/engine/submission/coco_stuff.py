@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +49,7 @@ def pairs(root: Path, split: str) -> SegmentationDataset:
 def listed(file: Path) -> list[str]:
     """The names of the pictures in an ``image_info`` file."""
     try:
-        return [str(each["file_name"]) for each in json.loads(file.read_text())["images"]]
+        return [str(image["file_name"]) for image in json.loads(file.read_text())["images"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is no list of COCO's pictures ({type(error).__name__}: {error}); {SOURCE}") from None
 
@@ -64,7 +65,7 @@ def codec() -> ModuleType:
 def classes(labels: Sequence[Label]) -> tuple[Label, ...]:
     """COCO's number is the map's id plus one; things become "other"."""
     other = Label("other (any thing)", (0, 0, 0), OTHER)
-    return tuple(other if each.id + 1 < FIRST else Label(each.name, each.color, each.id + 1) for each in labels)
+    return tuple(other if label.id + 1 < FIRST else replace(label, id=label.id + 1) for label in labels)
 
 
 def entries(label_map: LabelMapFile) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def submit(
     network, task, content = load_segmenter(checkpoint)
     pairs = server.pairs(root, split)
     check_classes(content, pairs.labels, checkpoint)
-    predict = task.build_predictor(network.to(fabric.device), **vars(views))  # refuses a view that can't be
+    predict = task.build_predictor(network.to(fabric.device), views)  # refuses a view that can't be
     archive, work = places(out, f"{benchmark}-{split}")
     check_writable(archive)
     settings = settings_of(
