@@ -118,5 +118,5 @@ def _missing_splits(splits: Sequence[str]) -> list[Finding]:
     """Notes on the splits that training takes by default and would not find."""
     sentence = "there is no split {0!r}: make it, or name another one to train with, --data.{0}-split ({1})"
     missing = [split for split in ("train", "val") if split not in splits]
-    kind, found = "splits that training looks for", ", ".join(splits)
+    kind, found = "missing splits", ", ".join(splits)
     return [Finding("all splits", kind, sentence.format(split, found), harmless=True) for split in missing]
