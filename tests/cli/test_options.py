@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import redirect_stdout, suppress
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,15 @@ def help_of(*arguments: str) -> str:
         patch.setenv("COLUMNS", "100")
         cli.main([*arguments, "--help"])
     return " ".join(text.getvalue().replace("│", " ").split())
+
+
+FIRST = json.loads((Path(__file__).parents[1] / "golden" / "flags.json").read_text())
+
+
+@pytest.mark.parametrize("command", FIRST)
+def test_no_flag_is_lost_that_somebody_may_have_in_a_script(command: str) -> None:
+    """The file holds the flags that each command had first; there may be more by now."""
+    assert set(FIRST[command]) - set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", help_of(*command.split()))) == set()
 
 
 @pytest.mark.parametrize(
