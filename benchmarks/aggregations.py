@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from gald.analysis.explain.footprint import seeded
 from gald.analysis.profiling.memory import Peak, ScarceError, peaks_in_child, tell_peaks, within_free_memory
-from gald.analysis.profiling.times import Times, Work, in_turns, rounds
+from gald.analysis.profiling.timing import Times, Work, in_turns, rounds
 from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.support.progress import Bar

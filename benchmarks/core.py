@@ -22,7 +22,7 @@ from parts.network import network_rows
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor
 
-from gald.analysis.profiling.times import in_turns
+from gald.analysis.profiling.timing import in_turns
 from gald.engine.losses import ohem_cross_entropy
 
 # ---- 2. OHEM

@@ -21,7 +21,7 @@ import torch
 from parts.rows import Row, compared, machine, print_tables, progress, write_csv
 from torch import Tensor, nn
 
-from gald.analysis.profiling.times import Times, in_turns, seconds_of
+from gald.analysis.profiling.timing import Times, in_turns, seconds_of
 from gald.block.depthwise import train_depthwise_fast
 from gald.engine.losses import segmentation_loss
 from gald.models.segmenter import Segmenter

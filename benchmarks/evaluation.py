@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from gald.analysis.profiling.memory import Peak, peaks_in_child, tell_peaks
-from gald.analysis.profiling.times import Work, in_turns
+from gald.analysis.profiling.timing import Work, in_turns
 from gald.engine.inference import compose
 from gald.metrics import BoundaryF, BoundaryIoU, MeanIoU
 from gald.metrics.boundary import boundary_width

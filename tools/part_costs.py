@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the gald of this checkout, installed or not
 
-from gald.analysis.profiling.count import macs
+from gald.analysis.profiling.flops import macs
 from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gald.analysis.profiling.times import Times, in_turns
+from gald.analysis.profiling.timing import Times, in_turns
 from gald.data.datasets.synthetic import synthetic
 from gald.models.folding import fold_batch_norm
 from gald.models.official import gald_r50, normalize

@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-import gald
-from gald.analysis.profiling import table
-from gald.analysis.profiling.table import short
-from gald.analysis.profiling.times import Times
+from gald.analysis.profiling.csv_table import short
+from gald.analysis.profiling.csv_table import write_csv as write_rows
+from gald.analysis.profiling.environment import facts
+from gald.analysis.profiling.timing import Times
 
 # A comparison, by the names below; a value that was not measured is left out.
 Row = dict[str, str | float | None]
@@ -57,11 +57,11 @@ def compared(baseline: Times, variant: Times) -> Row:
 
 def machine() -> dict[str, str | int]:
     """What the numbers were measured on; it stands in every line of the CSV."""
-    return {**table.facts(torch.device("cpu")), "gald": gald.__version__}
+    return facts(torch.device("cpu"))
 
 
 def write_csv(path: Path, rows: Sequence[Row], about: Mapping[str, str | int]) -> None:
-    table.write_csv(path, [*NAMES, *HEADINGS, *about], [{**row, **about} for row in rows])
+    write_rows(path, [*NAMES, *HEADINGS, *about], [{**row, **about} for row in rows])
 
 
 def print_tables(rows: Sequence[Row], about: Mapping[str, str | int]) -> None:

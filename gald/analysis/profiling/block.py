@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from gald.analysis.profiling.count import parameters_and_macs
+from gald.analysis.profiling.flops import parameters_and_macs
 from gald.analysis.profiling.memory import Peak, cuda_peak, peaks_in_child, within_free_memory
-from gald.analysis.profiling.times import Times, Work, affordable, in_turns
+from gald.analysis.profiling.timing import Times, Work, affordable, in_turns
 from gald.block.gald import GALD
 from gald.block.layers import conv_norm
 from gald.support.errors import UserError
@@ -23,7 +23,7 @@ HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)
-class Case:
+class BlockConfig:
     """A block (names as `gald.GALD` knows them) and the map it works on."""
 
     ga: str
@@ -42,37 +42,37 @@ class Case:
         return (self.batch, self.channels, *self.size)
 
 
-def build(case: Case) -> nn.Module:
-    """The block of a case, on its device, with the weights that training starts from."""
+def build(config: BlockConfig) -> nn.Module:
+    """The block, on its device, with the weights that training starts from."""
     torch.manual_seed(0)
-    return _built(case).to(case.device)
+    return _built(config).to(config.device)
 
 
-def _built(case: Case) -> nn.Module:
-    if case.ga == PLAIN:
-        return conv_norm(case.channels, case.channels, 3)
-    return GALD(case.channels, ga=case.ga, ld=case.ld, order=case.order, reduce=case.reduce)
+def _built(config: BlockConfig) -> nn.Module:
+    if config.ga == PLAIN:
+        return conv_norm(config.channels, config.channels, 3)
+    return GALD(config.channels, ga=config.ga, ld=config.ld, order=config.order, reduce=config.reduce)
 
 
-def count(case: Case) -> tuple[int, int]:
+def count(config: BlockConfig) -> tuple[int, int]:
     """Parameters, and multiplications of a forward; `UserError` for a width that the block can't have."""
     try:
-        return parameters_and_macs(lambda: _built(case), case.shape)
+        return parameters_and_macs(lambda: _built(config), config.shape)
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
-        raise UserError(f"a map of {case.size[0]}x{case.size[1]} has too many positions to count") from None
+        raise UserError(f"a map of {config.size[0]}x{config.size[1]} has too many positions to count") from None
 
 
 # ---- two kinds of work on one input; a device that works on its own is waited for
 
 
 class Inputs:
-    """The map that all cases of one shape work on, and the gradients that come back to them."""
+    """The map that all blocks of one shape work on, and the gradients that come back to them."""
 
-    def __init__(self, case: Case) -> None:
-        self.shape, self.device = case.shape, case.device
-        self.x = torch.randn(*case.shape, device=case.device, requires_grad=True)
+    def __init__(self, config: BlockConfig) -> None:
+        self.shape, self.device = config.shape, config.device
+        self.x = torch.randn(*config.shape, device=config.device, requires_grad=True)
         self.gradients: dict[int, Tensor] = {}
 
     def gradient(self, channels: int) -> Tensor:
@@ -82,78 +82,78 @@ class Inputs:
         return self.gradients[channels]
 
 
-def forward(case: Case, block: nn.Module, inputs: Inputs) -> Work:
+def forward(config: BlockConfig, block: nn.Module, inputs: Inputs) -> Work:
     """A forward in evaluation."""
     block.eval()
 
     def work() -> None:
-        with torch.no_grad(), _autocast(case):
+        with torch.no_grad(), _autocast(config):
             block(inputs.x)
-        _wait(case)
+        _wait(config)
 
     return work
 
 
-def forward_backward(case: Case, block: nn.Module, inputs: Inputs) -> Work:
+def forward_backward(config: BlockConfig, block: nn.Module, inputs: Inputs) -> Work:
     """A forward in training, and the gradients of the input and of every parameter."""
     block.train()
     wanted = [inputs.x, *block.parameters()]
-    gradient = inputs.gradient(getattr(block, "out_channels", case.channels))
+    gradient = inputs.gradient(getattr(block, "out_channels", config.channels))
 
     def work() -> None:
-        with _autocast(case):
+        with _autocast(config):
             y: Tensor = block(inputs.x)
         torch.autograd.grad(y, wanted, gradient.to(y.dtype))
-        _wait(case)
+        _wait(config)
 
     return work
 
 
-KINDS: dict[str, Callable[[Case, nn.Module, Inputs], Work]] = {
+KINDS: dict[str, Callable[[BlockConfig, nn.Module, Inputs], Work]] = {
     "forward": forward,
     "forward_backward": forward_backward,  # needs more than the one before
 }
 
 
-def work_of(kind: str, case: Case) -> Work:
+def work_of(kind: str, config: BlockConfig) -> Work:
     """A piece of work with a block and an input of its own."""
-    return KINDS[kind](case, build(case), Inputs(case))
+    return KINDS[kind](config, build(config), Inputs(config))
 
 
-def _autocast(case: Case) -> AbstractContextManager[None]:
-    half = HALVES.get(case.precision)
-    return nullcontext() if half is None else torch.autocast(torch.device(case.device).type, half)
+def _autocast(config: BlockConfig) -> AbstractContextManager[None]:
+    half = HALVES.get(config.precision)
+    return nullcontext() if half is None else torch.autocast(torch.device(config.device).type, half)
 
 
-def _wait(case: Case) -> None:
-    if case.device.startswith("cuda"):
+def _wait(config: BlockConfig) -> None:
+    if config.device.startswith("cuda"):
         torch.cuda.synchronize()
-    elif case.device.startswith("mps"):
+    elif config.device.startswith("mps"):
         torch.mps.synchronize()
 
 
 # ---- measured
 
 
-def seconds(kind: str, cases: Sequence[Case], budget: float, repetitions: int | None) -> list[Times]:
-    """Time cases of one shape in turns, ``repetitions`` times, or as often as fits into ``budget`` seconds.
+def seconds(kind: str, configs: Sequence[BlockConfig], budget: float, repetitions: int | None) -> list[Times]:
+    """Time blocks of one shape in turns, ``repetitions`` times, or as often as fits into ``budget`` seconds.
 
     Raises `gald.analysis.profiling.memory.ScarceError` where all of them together don't fit into memory.
     """
-    with within_free_memory(torch.device(cases[0].device)):
-        inputs = Inputs(cases[0])
-        works = {str(place): KINDS[kind](case, build(case), inputs) for place, case in enumerate(cases)}
+    with within_free_memory(torch.device(configs[0].device)):
+        inputs = Inputs(configs[0])
+        works = {str(place): KINDS[kind](config, build(config), inputs) for place, config in enumerate(configs)}
         fitting = affordable(works.values(), budget)  # warms up, too
         return list(in_turns(works, repetitions or fitting).values())
 
 
-def peaks(case: Case) -> dict[str, Peak]:
+def peaks(config: BlockConfig) -> dict[str, Peak]:
     """Memory of one call of each kind: activations, and gradients if it makes any; weights and input come before."""
-    device = torch.device(case.device)
+    device = torch.device(config.device)
     if device.type == "cuda":
-        return {kind: cuda_peak(lambda kind=kind: work_of(kind, case), device) for kind in KINDS}  # type: ignore[misc]
+        return {kind: cuda_peak(lambda kind=kind: work_of(kind, config), device) for kind in KINDS}  # type: ignore[misc]
     if device.type != "cpu":
         return dict.fromkeys(KINDS, Peak())
-    told = {"threads": torch.get_num_threads(), "case": asdict(case)}
+    told = {"threads": torch.get_num_threads(), "config": asdict(config)}
     # -P: a folder named gald where the user stands is not taken for this one
     return peaks_in_child([sys.executable, "-P", "-m", "gald.analysis.profiling.child", json.dumps(told)], KINDS)

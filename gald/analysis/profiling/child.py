@@ -1,4 +1,4 @@
-"""``python -P -m gald.analysis.profiling.child CASE`` (JSON): a fresh process that measures the memory of a block."""
+"""``python -P -m gald.analysis.profiling.child TASK`` (JSON): a fresh process that measures the memory of a block."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from gald.analysis.profiling.block import KINDS, Case, work_of
+from gald.analysis.profiling.block import KINDS, BlockConfig, work_of
 from gald.analysis.profiling.memory import tell_peaks
 
 
@@ -16,8 +16,8 @@ def main(text: str) -> None:
     """Measure in this process what `gald.analysis.profiling.block.peaks` asks for."""
     told = json.loads(text)
     torch.set_num_threads(told["threads"])
-    case = Case(**{**told["case"], "size": tuple(told["case"]["size"])})
-    tell_peaks({kind: partial(work_of, kind, case) for kind in KINDS})
+    config = BlockConfig(**{**told["config"], "size": tuple(told["config"]["size"])})
+    tell_peaks({kind: partial(work_of, kind, config) for kind in KINDS})
 
 
 if __name__ == "__main__":

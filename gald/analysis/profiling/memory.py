@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from gald.analysis.profiling.times import Work
+from gald.analysis.profiling.timing import Work
 
 SPARED = 512.0  # MiB that are left to the rest of the machine
 LONG = 3.0  # seconds of a call that isn't made twice

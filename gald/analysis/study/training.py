@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from gald.analysis.profiling.count import parameters_and_macs
+from gald.analysis.profiling.flops import parameters_and_macs
 from gald.analysis.statistics.scores import score_counts
 from gald.analysis.study.measure import Stopped, count_pictures, save_counts
 from gald.analysis.study.study import Study

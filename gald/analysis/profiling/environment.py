@@ -1,20 +1,15 @@
-"""What numbers were measured on, and the CSV that they are written to."""
+"""What numbers were measured on."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from gald.support.files import write_whole
-
-Value = str | int | float | None
+from gald import __version__
 
 
 def facts(device: torch.device) -> dict[str, str | int]:
@@ -32,6 +27,7 @@ def facts(device: torch.device) -> dict[str, str | int]:
         "python": platform.python_version(),
         "system": platform.system(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "gald": __version__,
     }
 
 
@@ -51,15 +47,10 @@ def _half_instructions() -> str:
     return "".join(f" {flag}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Value]]) -> None:
-    """Write a table whole or not at all; numbers with six digits, what a row doesn't have is left empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: short(value) for name, value in row.items()} for row in rows)
-    write_whole(path, text.getvalue().encode())
-
-
-def short(value: Value, digits: int = 6) -> str:
-    """A number with so many digits; nothing for None."""
-    return "" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+def tf32_note(device: torch.device, precision: str) -> list[str]:
+    """Torch's defaults let convolutions on a GPU compute in TF32, and matrix products not: ratios say less there."""
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision() != "highest"
+    if device.type != "cuda" or precision != "32-true" or convolutions == products:
+        return []
+    kinds = ("convolutions", "matrix products") if convolutions else ("matrix products", "convolutions")
+    return [f"32-true on this GPU: {kinds[0]} run in TF32, {kinds[1]} in float32; ratios mix the two"]

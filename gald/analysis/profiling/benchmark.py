@@ -1,0 +1,82 @@
+"""What ``gald benchmark`` measures: blocks beside a plain convolution, or whole networks; their rows, and the CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from gald.analysis.profiling.block import PLAIN, BlockConfig
+from gald.analysis.profiling.comparison import check_blocks, compare_blocks
+from gald.analysis.profiling.csv_table import Row, write_csv
+from gald.analysis.profiling.environment import facts, tf32_note
+from gald.analysis.profiling.networks import compare_networks
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Rows of numbers, the first of which is what the others are held against."""
+
+    title: str
+    names: Mapping[str, str]
+    """Headings of the columns that tell the rows apart, and their keys."""
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    """What a reader should know: why numbers are missing, what ratios mix."""
+    environment: Mapping[str, str | int]
+    """What it was measured on."""
+
+    def write(self, path: Path) -> None:
+        """The rows as CSV, the environment in each."""
+        columns = dict.fromkeys(key for row in self.rows for key in row)
+        write_csv(path, [*columns, *self.environment], [{**row, **self.environment} for row in self.rows])
+
+
+def benchmark_blocks(
+    ga: Sequence[str],
+    ld: Sequence[str],
+    *,
+    channels: int,
+    batch: int,
+    order: str,
+    reduce: int,
+    size: tuple[int, int],
+    repetitions: int | None,
+    precision: str,
+    fabric: Fabric,
+) -> Benchmark:
+    """Every pair of an aggregation (all if none is named) and a local distribution, beside a plain 3x3 convolution.
+
+    Raises:
+        UserError: a name, an order or a reduction that isn't there, a map that can't be had.
+    """
+    plain = BlockConfig(PLAIN, "none", order, reduce, channels, batch, size, precision, str(fabric.device))
+    check_blocks(plain, ga, ld)
+    environment = facts(fabric.device)
+    rows = compare_blocks(plain, ga, ld, repetitions)
+    missing = [f"{row['ga']} + {row['ld']}: {row['note']}" for row in rows if row["note"]]
+    title = f"{channels} channels, {size[0]}x{size[1]}, batch {batch}, {order}, reduce {reduce}"
+    return Benchmark(
+        f"{title}; x: times a plain 3x3 convolution",
+        {"GA": "ga", "LD": "ld"},
+        rows,
+        [*missing, *tf32_note(fabric.device, precision)],
+        environment,
+    )
+
+
+def benchmark_network(
+    source: str, *, size: tuple[int, int], repetitions: int | None, precision: str, fabric: Fabric
+) -> Benchmark:
+    """The network of a recipe or a checkpoint, without the block, with the aggregation alone, and as it is.
+
+    Raises:
+        UserError: neither a recipe nor a checkpoint.
+    """
+    picture = f"{size[0]}x{size[1]}"
+    environment = {**facts(fabric.device), "size": picture, "precision": precision}
+    rows = compare_networks(source, size, repetitions, fabric)
+    title = f"{source}, a picture of {picture}; x: times the first"
+    return Benchmark(title, {"network": "network"}, rows, tf32_note(fabric.device, precision), environment)

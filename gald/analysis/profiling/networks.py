@@ -1,0 +1,76 @@
+"""Whole networks side by side: what the block adds to the parameters and the time of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from gald.analysis.profiling.csv_table import Row, with_ratios
+from gald.analysis.profiling.timing import affordable, in_turns
+from gald.config.recipes import RECIPES
+from gald.config.settings import RunConfig
+from gald.engine import checkpoint
+from gald.engine.tasks import build_task
+from gald.support.errors import lookup
+
+BUDGET = 30.0  # seconds for the turns of all networks
+CLASSES = 20  # of a recipe's network
+
+
+def compare_networks(source: str, size: tuple[int, int], repetitions: int | None, fabric: Fabric) -> list[Row]:
+    """The network of a recipe or checkpoint, with fresh weights, beside itself without LD and without the block.
+
+    A row for each: parameters, seconds for a picture of ``size`` (the median of turns), ratios to the first.
+
+    Raises:
+        UserError: neither a recipe nor a checkpoint.
+    """
+    content = checkpoint.load(Path(source)) if Path(source).suffix in (".safetensors", ".pt") else None
+    config = content.config if content else lookup(RECIPES, source, "recipe")()
+    classes = len(content.labels) if content else CLASSES
+    tasks = {name: build_task(variant) for name, variant in _variants(config).items()}
+    networks = {name: task.build_model(classes).to(fabric.device).eval() for name, task in tasks.items()}
+    picture = torch.randint(256, (3, *size), dtype=torch.uint8, device=fabric.device)
+    predictors = {name: tasks[name].build_predictor(network) for name, network in networks.items()}
+    works = {name: _look(predict, picture, fabric) for name, predict in predictors.items()}
+    fitting = affordable(works.values(), BUDGET)  # a round each, which warms them up
+    times = in_turns(works, repetitions or fitting)
+    rows: list[Row] = [
+        {"network": name, "parameters": _parameters(network), "forward_s": times[name].median}
+        for name, network in networks.items()
+    ]
+    first = dict(rows[0])
+    return [with_ratios(row, first, ("parameters", "forward_s")) for row in rows]
+
+
+def _variants(config: RunConfig) -> dict[str, RunConfig]:
+    """Without the block, with the aggregation alone, and as it is; what is the same stands once."""
+    model = config.model.bare()
+    models = {
+        "no block": replace(model, ga="none", ld="none"),
+        f"{model.ga} alone": replace(model, ld="none"),
+        f"{model.ga} + {model.ld}": model,
+    }
+    different = {name: each for i, (name, each) in enumerate(models.items()) if each not in [*models.values()][:i]}
+    return {name: replace(config, model=each) for name, each in different.items()}
+
+
+def _look(predict: Callable[[Tensor], object], picture: Tensor, fabric: Fabric) -> Callable[[], None]:
+    """Looking at a picture once; it returns when the work is done, on a GPU too."""
+
+    def work() -> None:
+        with torch.inference_mode(), fabric.autocast():
+            predict(picture)
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize(fabric.device)
+
+    return work
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
