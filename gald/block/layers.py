@@ -110,6 +110,17 @@ def strided_mean(x: Float[Tensor, "b c h w"], kernel: int, stride: int, padding:
     return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
 
 
+def shrink_registered(x: Float[Tensor, "b c h w"], halvings: nn.Sequential) -> Float[Tensor, "b c i j"]:
+    """Run stride-2 convolutions for `upsample_registered` to lay back.
+
+    Each gets one more row and column of zeros, so that an even side too has a last sample on or beyond its border and
+    each pixel lies between two samples. (Asking whether a side is even would tie an export to the answer.)
+    """
+    for halving in halvings:
+        x = halving(F.pad(x, (0, 1, 0, 1)))
+    return x
+
+
 def upsample_registered(x: Float[Tensor, "b c i j"], stride: int, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
     """Undo padded stride-2 convolutions: sample i of ``x`` lies on pixel ``i * stride``, bilinear between, edge beyond.
 

@@ -21,7 +21,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gald.block.aggregation.attention import linear_in_float, tokens
-from gald.block.layers import BatchNorm2d, conv_norm, norm_of_rows, upsample_registered, weight_of
+from gald.block.layers import (
+    BatchNorm2d,
+    conv_norm,
+    norm_of_rows,
+    shrink_registered,
+    upsample_registered,
+    weight_of,
+)
 from gald.support.errors import UserError
 
 
@@ -69,10 +76,7 @@ class _PositionGraph(nn.Module):
         self.out = conv_norm(width, channels, 1, act=False)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        y = x
-        for step in self.shrink:
-            # A row and a column more, so that every pixel lies between two samples, as in gald.block.distribution.
-            y = step(F.pad(y, (0, 1, 0, 1)))
+        y = shrink_registered(x, self.shrink)
         y = y.to(torch.promote_types(x.dtype, torch.float32))
         # A softmax of sums over positions needs all its digits, and on 1/64 of the positions they cost little.
         with torch.autocast(x.device.type, enabled=False):

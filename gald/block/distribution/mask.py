@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gald.block.layers import at_least_one, conv_norm, resize, strided_mean, upsample_registered
+from gald.block.layers import at_least_one, conv_norm, resize, shrink_registered, strided_mean, upsample_registered
 from gald.support.errors import UserError
 
 
@@ -75,11 +75,7 @@ class _ConvolvedMask(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        y = x
-        for step in self.shrink:
-            # One more row and column of zeros, so that an even side too has a last sample on or beyond its border and
-            # each pixel lies between two samples. (Asking whether a side is even would tie an export to the answer.)
-            y = step(F.pad(y, (0, 1, 0, 1)))
+        y = shrink_registered(x, self.shrink)
         return torch.sigmoid(upsample_registered(y, self.ratio, (x.shape[2], x.shape[3]))).to(x.dtype)
 
 
