@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,18 +81,19 @@ def benchmark(
         refuse_of_blocks(blocks)
 
     from gald.analysis.profiling.benchmark import benchmark_blocks, benchmark_network
+    from gald.analysis.profiling.block import PLAIN, BlockConfig
     from gald.support.device import create_fabric
     from gald.support.files import check_writable
 
     fabric = create_fabric(runtime.accelerator, precision=runtime.precision)
     if out is not None:
         check_writable(out)
-    precision = runtime.precision
-    found = (
-        benchmark_blocks(**asdict(blocks), size=size, repetitions=repetitions, precision=precision, fabric=fabric)
-        if network is None
-        else benchmark_network(network, size=size, repetitions=repetitions, precision=precision, fabric=fabric)
-    )
+    if network is None:
+        given = (blocks.order, blocks.reduce, blocks.channels, blocks.batch, size, runtime.precision)
+        plain = BlockConfig(PLAIN, "none", *given, device=str(fabric.device))
+        found = benchmark_blocks(plain, blocks.ga, blocks.ld, repetitions)
+    else:
+        found = benchmark_network(network, size, runtime.precision, repetitions, fabric)
     show(found)
     if out is None:
         print("numbers: not kept; --out FILE.csv writes them")

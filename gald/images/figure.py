@@ -27,24 +27,22 @@ INDEX = re.compile(r"(?<=\b[A-Z])_([A-Z]+)")  # of F_GA
 
 def beside(parts: Sequence[UInt8[Tensor, "3 _ _"]], gap: int = GAP) -> UInt8[Tensor, "3 h w"]:
     """Pictures in a row, their tops aligned."""
-    height = max(part.shape[1] for part in parts)
-    gaps = [gap] * (len(parts) - 1) + [0]
-    padded = [_padded(part, right=each, bottom=height - part.shape[1]) for part, each in zip(parts, gaps, strict=True)]
+    height, last = max(part.shape[1] for part in parts), len(parts) - 1
+    padded = [_padded(part, gap * (i < last), height - part.shape[1]) for i, part in enumerate(parts)]
     return torch.cat(padded, 2)
 
 
 def below(parts: Sequence[UInt8[Tensor, "3 _ _"]], gap: int = GAP) -> UInt8[Tensor, "3 h w"]:
     """Pictures in a column, their left sides aligned."""
-    width = max(part.shape[2] for part in parts)
-    gaps = [gap] * (len(parts) - 1) + [0]
-    padded = [_padded(part, right=width - part.shape[2], bottom=each) for part, each in zip(parts, gaps, strict=True)]
+    width, last = max(part.shape[2] for part in parts), len(parts) - 1
+    padded = [_padded(part, width - part.shape[2], gap * (i < last)) for i, part in enumerate(parts)]
     return torch.cat(padded, 1)
 
 
 def grid(cells: Sequence[UInt8[Tensor, "3 _ _"]], columns: int) -> UInt8[Tensor, "3 h w"]:
     """Pictures in rows of ``columns``, each column as wide as the widest picture."""
     width = max(cell.shape[2] for cell in cells)
-    padded = [_padded(cell, right=width - cell.shape[2], bottom=0) for cell in cells]
+    padded = [_padded(cell, width - cell.shape[2], 0) for cell in cells]
     return below([beside(padded[i : i + columns]) for i in range(0, len(cells), columns)])
 
 

@@ -15,7 +15,7 @@ def short_side_size(height: int, width: int, side: int, longest: int | None = No
         numerator, denominator = side, short
     else:
         numerator, denominator = longest, long
-    rows, columns = (max(1, (2 * each * numerator + denominator) // (2 * denominator)) for each in (height, width))
+    rows, columns = (max(1, (2 * own * numerator + denominator) // (2 * denominator)) for own in (height, width))
     return rows, columns
 
 

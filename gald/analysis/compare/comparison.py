@@ -85,7 +85,7 @@ def compare(
     right = torch.zeros(4, dtype=torch.int64)
     for index in track(range(len(dataset)), "compare", len(dataset)):
         sample = samples[index]
-        maps = [_label_map(each, index, sample) for each in (a, b)]
+        maps = [_label_map(predictions, index, sample) for predictions in (a, b)]
         for counts, label_map in zip(counted, maps, strict=True):
             counts.append(counter.count(label_map, sample["mask"]))
         right += agreement(maps[0], maps[1], sample["mask"])

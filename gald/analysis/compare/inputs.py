@@ -86,7 +86,7 @@ def titles(a: Path, b: Path) -> tuple[str, str]:
     """The last parts of both paths, two or as many as tell them apart."""
     parts = [path.resolve().parts[1:] for path in (a, b)]
     for count in range(2, 1 + max(map(len, parts))):
-        first, second = ("/".join(each[-count:]) for each in parts)
+        first, second = ("/".join(path[-count:]) for path in parts)
         if first != second:
             return first, second
     return "/".join(parts[0][-2:]), "/".join(parts[1][-2:])

@@ -57,11 +57,11 @@ def seeded(module: nn.Module, seed: int = 0) -> nn.Module:
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, each in module.named_parameters():
-            if each.ndim > 1:
-                each.normal_(0, (each.shape[0] / max(1, each.numel())) ** 0.5, generator=generator)
-            elif not name.endswith("bias") and not each.any():
-                each.fill_(1)
+        for name, weight in module.named_parameters():
+            if weight.ndim > 1:
+                weight.normal_(0, (weight.shape[0] / max(1, weight.numel())) ** 0.5, generator=generator)
+            elif not name.endswith("bias") and not weight.any():
+                weight.fill_(1)
     return module
 
 

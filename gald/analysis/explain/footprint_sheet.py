@@ -43,7 +43,7 @@ def footprint_sheet(scene: Scene, found: Mapping[str, tuple[Tensor, Reach]]) -> 
     for name, (strength, numbers) in found.items():
         drawn = paint_levels(small, log_levels(strength, scene.place, FLOOR)[0], scene.place, cell)
         panels.append(panel(name, [_in_short(numbers)], [mark_place(drawn, scene.place, cell)], LETTERS))
-    widest = max(each.shape[2] for each in panels)
+    widest = max(drawn.shape[2] for drawn in panels)
     pictures = grid(panels, max(1, (WIDTH - GAP) // (widest + GAP)))
     width = max(pictures.shape[2], WIDTH // 2)
     bar = color_bar((f"{FLOOR:g}", "largest elsewhere"), min(460, width), SMALL, blended_heat)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from lightning_fabric import Fabric
 
-from gald.analysis.profiling.block import PLAIN, BlockConfig
+from gald.analysis.profiling.block import BlockConfig
 from gald.analysis.profiling.comparison import check_blocks, compare_blocks
 from gald.analysis.profiling.csv_table import Row, write_csv
 from gald.analysis.profiling.environment import facts, tf32_note
@@ -34,41 +35,24 @@ class Benchmark:
         write_csv(path, [*columns, *self.environment], [{**row, **self.environment} for row in self.rows])
 
 
-def benchmark_blocks(
-    ga: Sequence[str],
-    ld: Sequence[str],
-    *,
-    channels: int,
-    batch: int,
-    order: str,
-    reduce: int,
-    size: tuple[int, int],
-    repetitions: int | None,
-    precision: str,
-    fabric: Fabric,
-) -> Benchmark:
+def benchmark_blocks(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str], repetitions: int | None) -> Benchmark:
     """Every pair of an aggregation (all if none is named) and a local distribution, beside a plain 3x3 convolution.
 
     Raises:
         UserError: a name, an order or a reduction that isn't there, a map that can't be had.
     """
-    plain = BlockConfig(PLAIN, "none", order, reduce, channels, batch, size, precision, str(fabric.device))
     check_blocks(plain, ga, ld)
-    environment = facts(fabric.device)
+    device, (height, width) = torch.device(plain.device), plain.size
+    environment = facts(device)
     rows = compare_blocks(plain, ga, ld, repetitions)
     missing = [f"{row['ga']} + {row['ld']}: {row['note']}" for row in rows if row["note"]]
-    title = f"{channels} channels, {size[0]}x{size[1]}, batch {batch}, {order}, reduce {reduce}"
-    return Benchmark(
-        f"{title}; x: times a plain 3x3 convolution",
-        {"GA": "ga", "LD": "ld"},
-        rows,
-        [*missing, *tf32_note(fabric.device, precision)],
-        environment,
-    )
+    about = f"{plain.channels} channels, {height}x{width}, batch {plain.batch}, {plain.order}, reduce {plain.reduce}"
+    title, names = f"{about}; x: times a plain 3x3 convolution", {"GA": "ga", "LD": "ld"}
+    return Benchmark(title, names, rows, [*missing, *tf32_note(device, plain.precision)], environment)
 
 
 def benchmark_network(
-    source: str, *, size: tuple[int, int], repetitions: int | None, precision: str, fabric: Fabric
+    source: str, size: tuple[int, int], precision: str, repetitions: int | None, fabric: Fabric
 ) -> Benchmark:
     """The network of a recipe or a checkpoint, without the block, with the aggregation alone, and as it is.
 

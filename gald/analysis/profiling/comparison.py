@@ -46,9 +46,9 @@ def compare_blocks(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str], rep
 
 def block_groups(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str]) -> list[list[BlockConfig]]:
     """The blocks, an aggregation a group: what is timed in turns. What an order doesn't use is measured once."""
-    names = ["none"] if plain.order == "ld" else list(dict.fromkeys(ga or AGGREGATORS))
+    gas = ["none"] if plain.order == "ld" else list(dict.fromkeys(ga or AGGREGATORS))
     lds = ["none"] if plain.order == "ga" else list(dict.fromkeys(ld))
-    return [[replace(plain, ga=name, ld=each) for each in lds] for name in names]
+    return [[replace(plain, ga=own_ga, ld=own_ld) for own_ld in lds] for own_ga in gas]
 
 
 def check_blocks(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str]) -> None:

@@ -29,4 +29,4 @@ def parameters_and_macs(build: Callable[[], nn.Module], shape: Sequence[int]) ->
         module = build().eval()
         with counter:
             module(torch.empty(*shape))
-        return sum(each.numel() for each in module.parameters()), int(counter.get_total_flops()) // 2
+        return sum(parameter.numel() for parameter in module.parameters()), int(counter.get_total_flops()) // 2

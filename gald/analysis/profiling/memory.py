@@ -93,8 +93,8 @@ def peaks_in_child(command: Sequence[str], names: Iterable[str], seconds: float 
     What it doesn't tell, of ``names``, has the reason of its failure. ``seconds`` is how long it may take.
     """
     text, why = _run(command, seconds)
-    told = {name: Peak(**each) for line in text.splitlines() for name, each in json.loads(line).items()}
-    why = next((each.why for each in told.values() if each.why), why)
+    told = {name: Peak(**peak) for line in text.splitlines() for name, peak in json.loads(line).items()}
+    why = next((peak.why for peak in told.values() if peak.why), why)
     return {name: told.get(name, Peak(why=why)) for name in names}
 
 
@@ -141,7 +141,7 @@ def _peak(prepare: Callable[[], Work]) -> Peak:
 
 def _is_scarcity(error: Exception) -> bool:
     words = ("allocate memory", "enough memory", "out of memory", "bad_alloc", "out_of_memory")
-    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 @contextmanager

@@ -56,8 +56,8 @@ def _variants(config: RunConfig) -> dict[str, RunConfig]:
         f"{model.ga} alone": replace(model, ld="none"),
         f"{model.ga} + {model.ld}": model,
     }
-    different = {name: each for i, (name, each) in enumerate(models.items()) if each not in [*models.values()][:i]}
-    return {name: replace(config, model=each) for name, each in different.items()}
+    before = {name: [*models.values()][:i] for i, name in enumerate(models)}
+    return {name: replace(config, model=model) for name, model in models.items() if model not in before[name]}
 
 
 def _look(predict: Callable[[Tensor], object], picture: Tensor, fabric: Fabric) -> Callable[[], None]:

@@ -37,9 +37,9 @@ def in_turns(
         for name, work in works.items():
             seconds[name].append(seconds_of(work))
         if tell is not None:
-            latest = ", ".join(f"{each[-1]:.2f}" for each in seconds.values())
+            latest = ", ".join(f"{own[-1]:.2f}" for own in seconds.values())
             tell(f"  {repetition} of {repetitions}: {latest} s")
-    return {name: Times(tuple(each)) for name, each in seconds.items()}
+    return {name: Times(tuple(own)) for name, own in seconds.items()}
 
 
 def seconds_of(work: Work) -> float:

@@ -79,23 +79,23 @@ def _panel(left: float, title: str, numbers: Sequence[Difference]) -> list[str]:
         at = x(share)
         parts += [line(at, HEAD, at, bottom, "grid" if share else "zero")]
         parts += [text(at, bottom + 15, f"{share * reach:+g}" if share else "0", anchor, "soft")]
-    for number, each in enumerate(numbers):
-        parts += _one(each, _middle(number), x, reach) if each.by_seed else []
+    for number, found in enumerate(numbers):
+        parts += _one(found, _middle(number), x, reach) if found.by_seed else []
     return parts
 
 
 def _reach(numbers: Sequence[Difference]) -> float:
     """How far the axis goes, in points."""
-    ends = [[*each.by_seed.values(), each.low, each.high] for each in numbers if each.by_seed]
-    needed = [100 * max(abs(value) for value in each if not math.isnan(value)) for each in ends]
+    ends = [[*found.by_seed.values(), found.low, found.high] for found in numbers if found.by_seed]
+    needed = [100 * max(abs(value) for value in values if not math.isnan(value)) for values in ends]
     return _round_up(min(max(needed), USUAL * statistics.median(needed)) if needed else 0.0)
 
 
-def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) -> list[str]:
+def _one(found: Difference, y: float, x: Callable[[float], float], reach: float) -> list[str]:
     """A bar, a ring a seed, a disc, as far as the axis reaches (in points); ``x`` takes shares of that, -1 to 1."""
-    seeds = [100 * value / reach for value in each.by_seed.values()]
-    mean, low, high = (100 * value / reach for value in (each.mean, each.low, each.high))
-    kind = _kind(each)
+    seeds = [100 * value / reach for value in found.by_seed.values()]
+    mean, low, high = (100 * value / reach for value in (found.mean, found.low, found.high))
+    kind = _kind(found)
     left, right = max(low, -1.0), min(high, 1.0)  # of the bar; no number where there is none
     parts = [line(x(left), y, x(right), y, f"span {kind}")] if left < right else []
     parts += [circle(x(value), y, 3.5, f"seed {kind}") for value in seeds if abs(value) <= 1]
@@ -104,15 +104,15 @@ def _one(each: Difference, y: float, x: Callable[[float], float], reach: float) 
     if abs(mean) <= 1:
         return [*parts, circle(x(mean), y, 3.0, kind)]
     side = math.copysign(1.0, mean)
-    return [*parts, text(x(side) - 10 * side, y + 4, f"{100 * each.mean:+.1f}", "end" if side > 0 else "start", "far")]
+    return [*parts, text(x(side) - 10 * side, y + 4, f"{100 * found.mean:+.1f}", "end" if side > 0 else "start", "far")]
 
 
-def _kind(each: Difference) -> str:
+def _kind(found: Difference) -> str:
     """Whether it is sure, and which way it goes: open, gain or loss."""
-    agreed = len(each.by_seed) > 1 and len(each.by_seed) in (each.above, each.below)
-    if not agreed or math.isnan(each.low) or each.low <= 0 <= each.high:
+    agreed = len(found.by_seed) > 1 and len(found.by_seed) in (found.above, found.below)
+    if not agreed or math.isnan(found.low) or found.low <= 0 <= found.high:
         return "open"
-    return "gain" if each.mean > 0 else "loss"
+    return "gain" if found.mean > 0 else "loss"
 
 
 def _middle(number: int) -> float:

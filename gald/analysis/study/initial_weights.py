@@ -36,4 +36,4 @@ def initial_weights(builds: Iterable[Callable[[], nn.Module]], seed: int) -> Ite
 def _key(network: nn.Module, name: str, value: Tensor) -> Key:
     parts = name.split(".")[:-1]
     owners = (network.get_submodule(".".join(parts[:depth])) for depth in range(len(parts) + 1))
-    return name, tuple(value.shape), tuple(type(each) for each in owners)
+    return name, tuple(value.shape), tuple(type(owner) for owner in owners)

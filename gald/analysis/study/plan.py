@@ -55,9 +55,8 @@ def _different(before: dict[str, Any], now: dict[str, Any], study: Study, plan: 
     """
     found = [f"{key} was {before.get(key)}, is {now[key]}" for key in (NAME, START) if before.get(key) != now[key]]
     pictures = before.get("pictures", {})
-    found += [
-        f"the pictures of {split} are others" for split, each in now["pictures"].items() if pictures.get(split) != each
-    ]
+    others = [split for split, content in now["pictures"].items() if pictures.get(split) != content]
+    found += [f"the pictures of {split} are others" for split in others]
     rows = before.get("rows", {})
     if list(rows) != list(study.rows)[: len(rows)]:
         return [*found, f"the rows were {', '.join(rows)}"]

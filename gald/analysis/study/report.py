@@ -39,7 +39,7 @@ def report(
     lines += [*sentences(study, scores[test], test), "", *chosen(study, scores), ""]
     lines += [f"![Every paired difference on {test}](study.svg)", ""] if comparable(study, scores[test]) else []
     for split in (test, val):
-        columns = {**MEASURES, **{f"iou/{each}": each for each in study.apart}}
+        columns = {**MEASURES, **{f"iou/{name}": name for name in study.apart}}
         lines += [f"## {split}: means", "", *means(study, seeds, scores[split], columns, facts), ""]
         lines += [f"## {split}: IoU by distance to a true boundary", "", *means(study, seeds, scores[split], BANDS), ""]
         lines += [f"## {split}: differences, paired by seed", ""]
