@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pkgutil import resolve_name
 
 from gald import __version__
 from gald.support.errors import UserError, lookup, sentence
@@ -49,18 +50,20 @@ def run(arguments: list[str]) -> None:
         print(f"gald {__version__}")
         return
     place, _ = lookup(COMMANDS, arguments[0], "command")
-    module, name = place.split(":")
-    function: Callable[..., None] = getattr(import_module(module), name)
-    prepare = getattr(import_module(module), "with_defaults", None)
+    function: Callable[..., None] = resolve_name(place)
     rest = arguments[1:]
-    if prepare is not None:
-        function, rest = prepare(rest)
+    with_defaults = getattr(import_module(function.__module__), "with_defaults", None)
+    if with_defaults is not None:  # some of its words say what its flags and their defaults are
+        function, rest = with_defaults(rest)
 
     import tyro
 
-    from gald.cli.options import registry
+    from gald.cli.options import FlagError, registry
 
-    tyro.cli(function, prog=f"gald {arguments[0]}", args=rest, registry=registry)
+    try:
+        tyro.cli(function, prog=f"gald {arguments[0]}", args=rest, registry=registry)
+    except FlagError as error:
+        raise UserError(str(error)) from None
 
 
 def overview() -> str:

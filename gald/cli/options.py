@@ -19,7 +19,6 @@ from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.config.network import NetworkConfig
 from gald.config.settings import DetectionDataConfig, PhaseConfig, SegmentationDataConfig
 from gald.data.registry import dataset_names
-from gald.support.errors import UserError
 
 Views = Annotated[ViewConfig, arg(name=""), FlagCreatePairsOff]
 """``--tile``, ``--overlap``, ``--scales``, ``--flip``: the last without ``--no-flip``."""
@@ -37,12 +36,10 @@ class DatasetChoice:
 
 
 @dataclass(frozen=True)
-class SegmentationChoice:
+class SegmentationChoice(DatasetChoice):
     """The data set; what is left out is taken from the checkpoint."""
 
     name: Annotated[str | None, arg(help=f"{segmentation_names()}.")] = None
-    root: Path | None = None
-    """The data set's folder."""
 
 
 def segmentation_names() -> str:
@@ -64,6 +61,11 @@ NAMES: dict[tuple[type, str], Callable[[], Iterable[str]]] = {
     (PhaseConfig, "data"): partial(dataset_names, "segmentation"),
 }
 """Settings that hold a name of a table which `gald.config`, a floor below those tables, can't import."""
+
+
+class FlagError(Exception):
+    """A setting that can't work, as it was typed. Not a `ValueError`: tyro would name our own arguments before it."""
+
 
 registry = ConstructorRegistry()
 _asked: set[type] = set()  # whose own rule is being asked for
@@ -88,7 +90,7 @@ def settings(info: StructTypeInfo) -> StructConstructorSpec | None:
         try:
             return make(**values)
         except SettingError as error:
-            raise UserError(f"--{error.setting.replace('_', '-')} {error.wrong}") from None
+            raise FlagError(f"--{error.setting.replace('_', '-')} {error.wrong}") from None
 
     return StructConstructorSpec(instantiate=made, fields=tuple(_with_names(info.type, field) for field in own.fields))
 

@@ -103,10 +103,10 @@ def test_a_view_that_cannot_be_is_refused_before_anything_is_read(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--model.channels", "0"], "--model.channels is 0; it must be at least 1"),
-        (["--data.drawn-classes", "1"], "--data.drawn-classes is 1; it must be 2 to 253"),
-        (["--micro-batch", "-1"], "--micro-batch is -1; it must be 0 or more"),
-        (["--model.pretrained", "--model.weights", "x"], "--model.weights is given beside pretrained"),
+        (["--model.channels", "0"], "gald: --model.channels is 0; it must be at least 1"),
+        (["--data.drawn-classes", "1"], "gald: --data.drawn-classes is 1; it must be 2 to 253"),
+        (["--micro-batch", "-1"], "gald: --micro-batch is -1; it must be 0 or more"),
+        (["--model.pretrained", "--model.weights", "x"], "gald: --model.weights is given beside pretrained"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named_as_it_was_typed(
@@ -115,5 +115,4 @@ def test_a_setting_that_cannot_work_is_named_as_it_was_typed(
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "synthetic", *arguments])
     assert stop.value.code == 2
-    out = capsys.readouterr()
-    assert sentence in " ".join((out.out + out.err).replace("│", " ").split())
+    assert sentence in capsys.readouterr().err
