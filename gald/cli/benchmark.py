@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from rich.table import Table
 from tyro.conf import arg
 
+from gald.block import ORDERS
 from gald.cli.options import Runtime
 from gald.config.inference import RuntimeConfig
 from gald.support.errors import UserError
@@ -41,8 +42,7 @@ class BlockOptions:
     """Of the map."""
     batch: int = 1
     """Maps at once."""
-    order: str = "ga-ld"
-    """ga-ld, ld-ga, parallel, ga or ld; what an order doesn't use is measured once."""
+    order: Annotated[str, arg(help=f"{', '.join(ORDERS)}; what an order doesn't use is measured once.")] = "ga-ld"
     reduce: int = 2
     """The aggregation runs at 1/reduce of the map's size."""
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from gald.analysis.study import STUDIES
+from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.cli import main as cli
 from gald.config.recipes import RECIPES, Recipe
 from gald.data.registry import DATASETS, DatasetInfo
+from gald.engine.submission import SUBMISSIONS
 
 
 def help_of(*arguments: str) -> str:
@@ -58,6 +61,19 @@ def test_a_new_part_is_in_the_help_and_in_messages(
     with pytest.raises(SystemExit):
         cli.main(["benchmark", flag, "mesmerise"])
     assert "did you mean 'mesmerize'?" in capsys.readouterr().err
+
+
+def test_a_new_order_is_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ORDERS, "sideways", "neither before nor after")
+    for command in (["train", "synthetic"], ["train", "shapes"], ["benchmark"]):
+        assert "sideways" in help_of(*command)
+
+
+def test_a_new_study_and_a_new_server_are_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STUDIES, "marsworld", STUDIES["synthetic"])
+    monkeypatch.setitem(SUBMISSIONS, "marsworld", SUBMISSIONS["ade20k"])
+    assert "marsworld" in help_of("study")
+    assert "marsworld" in help_of("submit")
 
 
 def test_a_new_recipe_is_in_the_help_in_the_table_and_in_messages(
