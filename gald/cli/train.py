@@ -13,7 +13,7 @@ import tyro
 from gald.cli.recipes import show_recipes
 from gald.config.difference import WITHOUT_EFFECT, differences
 from gald.config.recipes import RECIPES
-from gald.config.serialization import from_json
+from gald.config.serialization import load_settings
 from gald.config.settings import RunConfig, SegmentationConfig
 from gald.engine.phases import phases_of
 from gald.support.errors import UserError, lookup
@@ -37,11 +37,11 @@ def with_defaults(arguments: list[str]) -> tuple[Callable[..., None], list[str]]
     out = Path(_take("--out", rest)[0] or "runs/train")
     default: RunConfig
     if config is not None:
-        default = from_json(_read(Path(config)), config)
+        default = load_settings(Path(config))
     elif recipe is not None:
         default = lookup(RECIPES, recipe, "recipe")()
     elif "--resume" in rest:
-        default = from_json(_read(out / "config.json"), str(out / "config.json"))
+        default = load_settings(out / "config.json")
     elif {"-h", "--help"} & set(rest):
         default = SegmentationConfig()
     else:
@@ -99,12 +99,3 @@ def _take(flag: str, arguments: list[str]) -> tuple[str | None, list[str]]:
     parser.add_argument(flag, dest="text")
     found, rest = parser.parse_known_args(arguments)
     return found.text, rest
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise UserError(f"can't read the settings at {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"can't read the settings at {path}: it is not a text file, config.json of a run is") from None

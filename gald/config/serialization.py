@@ -36,6 +36,17 @@ def from_json(text: str, where: str = "config") -> RunConfig:
         raise UserError(f"{where}: {error}") from None
 
 
+def load_settings(path: Path) -> RunConfig:
+    """Read the settings of a run from its config.json."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"can't read the settings at {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"can't read the settings at {path}: it is not a text file, config.json of a run is") from None
+    return from_json(text, str(path))
+
+
 def from_dict(kind: type[T], values: Any, where: str = "config") -> T:
     """Build a config dataclass from nested dictionaries, checking names and types as it goes."""
     if not isinstance(values, dict):

@@ -189,11 +189,6 @@ def multi_scale(
     return _log_mean(((at(scale), False) for scale in scales), len(scales))
 
 
-def both_sides(tile: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """Rows and columns of a tile; one number is a square's side."""
-    return (tile, tile) if isinstance(tile, int) else tile
-
-
 def compose(
     model: Callable[[Tensor], Tensor | Mapping[str, Tensor]],
     *,
@@ -214,7 +209,7 @@ def compose(
     """
     _check_scales(scales)
     predict: Predict = partial(whole, model)
-    sides = both_sides(tile)
+    sides = (tile, tile) if isinstance(tile, int) else tile
     if sides is not None:
         overlaps = (overlap, overlap) if isinstance(overlap, (int, float)) else overlap
         for length, share in zip(sides, overlaps, strict=True):

@@ -18,7 +18,7 @@ from gald.images.overlay import overlay_with_legend
 from gald.support.files import check_writable, write_whole
 
 
-class LabelMaps:
+class LabelMapWriter:
     """``OUT/labels/NAME.png`` in the data set's ids, ``OUT/overlays/NAME.jpg`` in its colours with a legend."""
 
     def __init__(self, labels: Sequence[Label], out: Path) -> None:
@@ -44,7 +44,7 @@ class LabelMaps:
         return f"{self.out / 'labels'} and {self.out / 'overlays'}"
 
 
-class FoundObjects:
+class DetectionWriter:
     """``OUT/overlays/NAME.jpg`` with the surer objects drawn; all of them in ``OUT/objects.json`` in COCO's format."""
 
     def __init__(self, labels: Sequence[Label], out: Path, drawn: float) -> None:

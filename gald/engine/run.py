@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from gald.config.serialization import from_json, to_json
+from gald.config.serialization import load_settings, to_json
 from gald.config.settings import RunConfig
 from gald.data.labels import check_same_classes
 from gald.data.sampling import split_batch
@@ -142,7 +142,7 @@ class Run:
         plan = self.out / "config.json"
         if not plan.is_file():
             raise UserError(f"{self.out} holds no run of several parts to resume; leave out --resume to begin one")
-        check_resumable(from_json(plan.read_text(), str(plan)), self.settings, plan)
+        check_resumable(load_settings(plan), self.settings, plan)
 
     def _check_shared(self, fabric: Fabric, start: Start) -> None:
         """Processes that see different files would wait for each other for ever."""

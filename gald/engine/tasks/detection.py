@@ -21,7 +21,7 @@ from gald.data.detection import DetectionDataset, DetectionSample
 from gald.data.labels import Label
 from gald.data.sampling import Stream
 from gald.data.transforms import detection as transforms
-from gald.engine.outputs import FoundObjects
+from gald.engine.outputs import DetectionWriter
 from gald.engine.tasks.task import PLAIN, ComputeLoss
 from gald.metrics.columns import BOX_COLUMNS, MASK_COLUMNS, means
 from gald.metrics.detection import VocAP, detection_metrics
@@ -113,8 +113,8 @@ class DetectionTask:
         title = f"VOC 2007's 11-point mAP {voc} %, COCO's AR {recall} %"
         return class_table(scores, names, title, columns, means(columns))
 
-    def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> FoundObjects:
-        return FoundObjects(labels, out, 0.5 if score is None else score)
+    def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> DetectionWriter:
+        return DetectionWriter(labels, out, 0.5 if score is None else score)
 
 
 def build_detector(config: DetectorConfig, num_classes: int) -> FasterDetector:

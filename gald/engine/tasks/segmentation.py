@@ -22,7 +22,7 @@ from gald.data.segmentation import SegmentationDataset, SegmentationSample
 from gald.data.transforms import segmentation as transforms
 from gald.engine.inference import compose
 from gald.engine.losses import segmentation_loss
-from gald.engine.outputs import LabelMaps
+from gald.engine.outputs import LabelMapWriter
 from gald.engine.tasks.task import PLAIN, ComputeLoss
 from gald.metrics import MeanIoU, segmentation_metrics
 from gald.metrics.columns import SEGMENTATION_COLUMNS, means
@@ -106,10 +106,10 @@ class SegmentationTask:
     def score_table(self, scores: dict[str, float], dataset: SegmentationDataset) -> Table:
         return segmentation_table(scores, [label.name for label in dataset.labels])
 
-    def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> LabelMaps:
+    def build_writer(self, labels: Sequence[Label], out: Path, score: float | None) -> LabelMapWriter:
         if score is not None:
             raise UserError("--score is for detectors; leave it out for a segmentation network")
-        return LabelMaps(labels, out)
+        return LabelMapWriter(labels, out)
 
 
 def segmentation_table(scores: dict[str, float], names: Sequence[str]) -> Table:
