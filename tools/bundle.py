@@ -1,9 +1,9 @@
 """Put a trained segmentation network into the package: ``python tools/bundle.py runs/streets/last.pt``.
 
 Halves the weights (float16), forgets this machine's paths and what only --resume needs, and writes what
-tests/models/test_bundled.py compares with: the label map of a drawn picture, and the file's hash. The hash is printed,
-for the card, gald/models/pretrained/README.md, which is to be written anew: ``gald evaluate --data.root CAMVID``
-measures the file itself.
+tests/models/test_pretrained.py compares with: the label map of a drawn picture, and the file's hash. The hash is
+printed, for the card, gald/models/pretrained/README.md, which is to be written anew: ``gald evaluate --data.root
+CAMVID`` measures the file itself.
 """
 
 from __future__ import annotations
