@@ -132,9 +132,12 @@ def cost_table(found: Benchmark) -> Table:
     measured = {key: how for key, how in MEASURED.items() if any(f"{key}_ratio" in row for row in found.rows)}
     for heading, _, _ in measured.values():
         table.add_column(heading, justify="right")
+    before = None
     for number, row in enumerate(found.rows):
         cells = [_cell(row.get(key), row[f"{key}_ratio"], digits, unit) for key, (_, digits, unit) in measured.items()]
-        table.add_row(*(str(row[key]) for key in found.names.values()), *cells, end_section=number == 0)
+        first, *more = (str(row[key]) for key in found.names.values())
+        table.add_row("" if first == before else first, *more, *cells, end_section=number == 0)
+        before = first
     return table
 
 

@@ -31,7 +31,7 @@ from gald.data.datasets.camvid import LABELS
 from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.engine import checkpoint
-from gald.engine.scoring import score
+from gald.engine.scoring.folder import score
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 
