@@ -69,5 +69,5 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             line = json.loads(text)
         except json.JSONDecodeError:
             continue
-        if isinstance(line, dict) and {"step", "kind"} <= line.keys():
+        if isinstance(line, dict) and isinstance(line.get("step"), int) and "kind" in line:
             yield text, line

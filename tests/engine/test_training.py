@@ -33,7 +33,7 @@ from gald.data.sampling import Stream
 from gald.data.segmentation import SegmentationDataset
 from gald.engine import build, checkpoint
 from gald.engine import train as training
-from gald.engine.log import Log
+from gald.engine.log import Log, validated
 from gald.engine.optim import learning_rate
 from gald.engine.tasks import load_model
 from gald.engine.tasks.segmentation import class_weights
@@ -249,6 +249,21 @@ def test_what_is_wrong_is_told_at_once_and_nothing_is_made(root: Path, tmp_path:
     first, second = done.stderr.splitlines()
     assert re.match(r"gald: can't write into .*run: .*file is a file; choose another --out", first)
     assert second.startswith("also: unknown split 'nowhere'")
+
+
+def test_lines_that_are_none_of_a_log_are_dropped(root: Path, tmp_path: Path) -> None:
+    kept = ['{"step": 1, "kind": "train"}', '{"step": 2, "kind": "train"}']
+    others = [
+        "7",
+        '{"step": "2", "kind": "train"}',
+        '{"step": 1}',
+        '{"step": 2, "kind": "val"}',
+        '{"step": 3, "kind": "x"}',
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([kept[0], *others, kept[1]]))
+    Log(tmp_path, config_at(root), 2, "here")
+    assert (tmp_path / "metrics.jsonl").read_text().splitlines()[:-1] == kept
+    assert not validated(tmp_path, 1)
 
 
 def test_a_log_that_cannot_be_written_costs_lines_not_the_run(
