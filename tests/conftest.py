@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import jaxtyping
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # one core for each of the two processes
 
 # Before anything of ours is imported: the hook wraps functions as their modules are loaded.
 install_import_hook("gald", "beartype.beartype")
