@@ -9,8 +9,6 @@ spend most of a training step there. So their gradients are computed in the ways
 ``benchmarks/depthwise.py`` measures what that brings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any

@@ -2,8 +2,6 @@
 arXiv 1909.07229, section 3 and the arrangements of its Figure 3.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The few layers that every module here shares: a batch norm that survives one value, registered upsampling, widths."""
 
-from __future__ import annotations
-
 from numbers import Integral
 
 import torch

@@ -1,7 +1,5 @@
 """What every group of settings can do: refuse a value. Standard library only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

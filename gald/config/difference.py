@@ -1,7 +1,5 @@
 """In what the settings of two runs differ, and which differences matter to whom."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Set

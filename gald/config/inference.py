@@ -1,7 +1,5 @@
 """How a trained network is used: how it looks at pictures, and where it runs. Standard library only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

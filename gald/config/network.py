@@ -1,7 +1,5 @@
 """The settings of a network: the block that all have, a segmentation network's, a detector's. Standard library only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from gald.config.checks import SettingError, Settings
 
-BodyT = TypeVar("BodyT", bound="NetworkConfig")
+NetworkConfigT = TypeVar("NetworkConfigT", bound="NetworkConfig")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class NetworkConfig(Settings):
         """What the backbone starts from: a file, True for timm's weights, False for random ones."""
         return self.weights or self.pretrained
 
-    def bare(self: BodyT) -> BodyT:
+    def bare(self: NetworkConfigT) -> NetworkConfigT:
         """The same network without initial weights, for one whose weights all come from a checkpoint."""
         return replace(self, pretrained=False, weights=None)
 
@@ -101,7 +99,7 @@ class DetectorConfig(NetworkConfig):
     def backbone_weights(self) -> bool | Path:
         return self.weights or (self.pretrained and self.torchvision is None)  # which has the backbone's, too
 
-    def bare(self) -> DetectorConfig:
+    def bare(self) -> "DetectorConfig":
         return replace(super().bare(), torchvision=None)
 
     def __post_init__(self) -> None:

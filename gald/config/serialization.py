@@ -1,7 +1,5 @@
 """The settings of a run as JSON, and back: names and types are checked on the way."""
 
-from __future__ import annotations
-
 import json
 import types
 from dataclasses import asdict, fields, is_dataclass

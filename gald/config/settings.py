@@ -3,8 +3,6 @@
 Standard library only, so that ``gald --help`` needs no torch. A value that can't work is refused here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal

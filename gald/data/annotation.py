@@ -4,8 +4,6 @@ A wrong box is found here, in the loader, and named with file and number: later 
 that is never found.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

@@ -6,8 +6,6 @@ Edges are continuous: x runs from 0 at the left edge of the first pixel column t
 last, so a box over the first column alone is 0 to 1, and areas are products without a "+ 1".
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import NotRequired, TypedDict
@@ -79,7 +77,7 @@ class DetectionDataset(Dataset[DetectionSample]):
         """Name of a picture, without reading it."""
         return self.files[index].name
 
-    def without_masks(self) -> DetectionDataset:
+    def without_masks(self) -> "DetectionDataset":
         """The same set without its masks, which then are never decoded."""
         bare = copy(self)
         bare.has_masks = False

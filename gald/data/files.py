@@ -1,7 +1,5 @@
 """Finding the files of a data set; what is missing is named with its place and where it is to be had."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

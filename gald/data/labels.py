@@ -1,7 +1,5 @@
 """Classes: what a data set calls them, how they are drawn, which values its files give them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Sample number p of a run is a function of (seed, p) alone: which picture, and ho
 stopped and resumed sees what it would have seen, and workers, processes and accumulation change nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 

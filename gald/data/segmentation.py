@@ -4,8 +4,6 @@ A data set module finds the files and names the classes; reading, checking and m
 A wrong value is found on the CPU, in the loader, and named with file and place: later it would be a CUDA assert.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path

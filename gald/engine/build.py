@@ -1,7 +1,5 @@
 """From the settings of a run to what is trained: its data, its network, and the trainer of both."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from pathlib import Path

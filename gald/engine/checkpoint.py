@@ -5,8 +5,6 @@ Two files leave a run. ``last.pt`` holds what a run needs to go on (weights, opt
 enough to evaluate and to predict.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import pickle

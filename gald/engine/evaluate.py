@@ -1,7 +1,5 @@
 """Measuring a network on a data set: every picture once, over as many processes as there are."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

@@ -17,8 +17,6 @@ would outvote all others. The mean is returned as log-probabilities, which are l
 it are right, and averages of averages stay averages.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """The log of a run: config.json, metrics.jsonl and TensorBoard events in its folder."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

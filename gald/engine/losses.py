@@ -7,8 +7,6 @@ A target holds train ids; ``ignore_index`` marks pixels that don't count. Any ot
 looked for here (that would wait for the device at every step): the data sets check their labels when they read them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

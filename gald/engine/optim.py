@@ -1,7 +1,5 @@
 """The optimiser and the learning rate of a run."""
 
-from __future__ import annotations
-
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 

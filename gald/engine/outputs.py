@@ -1,7 +1,5 @@
 """What is predicted of pictures, as files to look at and files to work with."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

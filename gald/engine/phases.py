@@ -3,8 +3,6 @@
 Each part, a phase, is trained in a folder of its own, and begins with the last weights of the phase before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

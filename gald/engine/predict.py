@@ -1,7 +1,5 @@
 """Predicting pictures into a folder: one that can't be read stops nothing."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

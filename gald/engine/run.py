@@ -1,7 +1,5 @@
 """A run: phase after phase in a folder, on the same processes, from its beginning or resumed, until it ends."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The folder of a run: one run at a time, never written over by accident, resumed only as what it was."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Everything random is a function of the seed and the step (which pictures, how th
 rate), so a run that was killed and resumed ends bit for bit where it would have ended.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Boxes, masks, names and scores drawn over a picture, so that each can still be read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import product
 

@@ -3,8 +3,6 @@
 Every piece is itself a picture, uint8 (3, H, W), so a figure is made of `beside`, `below` and `grid`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Which pictures a user means: files, folders that are searched through, patterns. Needs no torch."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Sequence
 from pathlib import Path

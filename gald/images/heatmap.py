@@ -1,7 +1,5 @@
 """The strengths of a map's positions as colours over the picture that it was made of, and a mark around one place."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ Reading is where most of a user's trouble starts (EXIF turns, palettes, 16 bits,
 is a `gald.support.errors.UserError` that names the file and what is wrong with it.
 """
 
-from __future__ import annotations
-
 import colorsys
 import struct
 import warnings

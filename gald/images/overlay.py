@@ -1,7 +1,5 @@
 """Label maps in their colours, alone and over the picture they belong to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

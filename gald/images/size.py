@@ -1,7 +1,5 @@
 """Resizing pictures, and the sizes they get."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import UInt8

@@ -1,7 +1,5 @@
 """Drawings as SVG text: lines, marks and words, coloured by class names that a style sheet fills, light and dark."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 from string import Template

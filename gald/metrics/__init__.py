@@ -9,8 +9,6 @@ Counts are summed over the data set and over processes before any ratio is taken
 `InstanceIoU` stands apart: it needs an instance map as well, and counts in label ids.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torchmetrics import Metric, MetricCollection

@@ -4,8 +4,6 @@ Bands around true boundaries after Kohli, Ladicky, Torr, "Robust higher order po
 consistency", IJCV 2009 (there called a trimap).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

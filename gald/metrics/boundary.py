@@ -14,8 +14,6 @@ seen. The reason: a rim would be an edge in truth and prediction alike, a free m
 is the annotator's, not the network's). So a prediction that is right on all valid pixels scores exactly 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What every metric with classes is: a ``torchmetrics.Metric`` that knows the names of its classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torchmetrics import Metric

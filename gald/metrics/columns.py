@@ -1,7 +1,5 @@
 """What a table of results shows: for each heading the pattern of its keys, and the keys of the means under them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 SEGMENTATION_COLUMNS = {

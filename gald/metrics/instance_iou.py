@@ -5,8 +5,6 @@ large instances, so a pixel of a true instance is weighted by (mean size of the 
 instance): ``iIoU = iTP / (iTP + FP + iFN)``. A prediction has no instances, so FP stays a count of pixels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ same: pixels are summed over the whole data set first, the ratio is taken last. 
 number (0.51 in place of 0.42 on the same maps), so no ratio here is averaged over images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

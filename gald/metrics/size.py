@@ -4,8 +4,6 @@ The limits between small, medium and large are those of Lin et al., "Microsoft C
 2014, arXiv 1405.0312. Semantic maps know no instances, so an object is an 8-connected area of one class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A timm backbone as a list of feature maps: the strides it can do, the picture sizes it takes, its mean and std."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from pathlib import Path

@@ -4,8 +4,6 @@ In evaluation ``BN(W x + b)`` is ``(s W) x + (s (b - mean) + beta)`` with ``s = 
 costs nothing once its numbers are in the weights. For networks that only run: do not train a folded one further.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence

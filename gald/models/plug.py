@@ -11,8 +11,6 @@ and state dict agree on AT.gald.*, no other key moves, and a released checkpoint
 that finds the block through the module, so that copies, pickles and exports take it along.
 """
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 import torch

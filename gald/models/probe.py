@@ -1,7 +1,5 @@
 """One run of a network to see what a submodule gives, or a sentence on why that is not one map."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any

@@ -4,8 +4,6 @@ Li, Zhang, You, Yang, Yang, Tong: Global Aggregation then Local Distribution in 
 BMVC 2019, arXiv:1909.07229. Equation (3): ``F_o = concat(F_GALD, F)``.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -98,7 +96,7 @@ class Segmenter(nn.Module):
         )
 
     @classmethod
-    def from_config(cls, config: SegmenterConfig, num_classes: int) -> Segmenter:
+    def from_config(cls, config: SegmenterConfig, num_classes: int) -> "Segmenter":
         """Build the network of a run's settings, with the initial weights that they ask for."""
         settings: dict[str, Any] = {**asdict(config), "pretrained": config.backbone_weights}
         del settings["weights"]

@@ -1,7 +1,5 @@
 """Reading a file of weights, whoever wrote it: only tensors are read, and nothing in it is executed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

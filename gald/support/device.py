@@ -1,7 +1,5 @@
 """Where a command runs: processes, device and precision, with a sentence where this machine can't do it."""
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

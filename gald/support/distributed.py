@@ -3,8 +3,6 @@
 Without the latter, the others would wait in the next collective call for a process that is gone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast

@@ -1,7 +1,5 @@
 """The one kind of error that is meant for people, and the sentence for a name that is not in a table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar

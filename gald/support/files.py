@@ -1,7 +1,5 @@
 """Which files are pictures; files are written whole or not at all; numbers as JSON."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

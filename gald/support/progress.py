@@ -1,7 +1,5 @@
 """Progress of long work: a bar with a rate and the time left, or plain lines where there is no terminal."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -33,7 +31,7 @@ class Bar:
             self.rich = Progress(*columns, console=self.console)
             self.task = self.rich.add_task(what, total=total, completed=start, note="")
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> "Bar":
         if self.rich is not None:
             self.rich.start()
         return self

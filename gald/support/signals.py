@@ -1,7 +1,5 @@
 """SIGINT and SIGTERM as a wish to stop, so that a run can finish its step and save itself."""
 
-from __future__ import annotations
-
 import signal
 import sys
 from collections.abc import Callable, Iterator

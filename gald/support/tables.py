@@ -1,7 +1,5 @@
 """Numbers as people read them: a console, percent, scores as a table."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 

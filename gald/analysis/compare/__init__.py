@@ -5,8 +5,6 @@
 - `gallery`, `Report`: the pictures that gained and lost most, and the page of HTML
 """
 
-from __future__ import annotations
-
 from gald.analysis.compare.comparison import Comparison, compare
 from gald.analysis.compare.gallery import Example, gallery
 from gald.analysis.compare.inputs import Inputs

@@ -1,7 +1,5 @@
 """Comparing two segmentations: every picture once, then the scores of both, their differences and the intervals."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

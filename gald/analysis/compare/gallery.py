@@ -1,7 +1,5 @@
 """The pictures that gained and lost most: which they are, and what is shown of them."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from io import BytesIO

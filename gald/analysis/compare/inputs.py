@@ -1,7 +1,5 @@
 """From two paths to what is compared: each a checkpoint or a folder of label maps, and the data set of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is compared: whatever gives a label map for a picture, a network or a folder of predictions."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

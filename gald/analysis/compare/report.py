@@ -1,7 +1,5 @@
 """The report: one HTML file with everything in it, no script, nothing fetched from anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

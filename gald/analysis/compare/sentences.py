@@ -1,7 +1,5 @@
 """What the numbers mean, in plain words."""
 
-from __future__ import annotations
-
 from gald.analysis.compare.comparison import Comparison
 from gald.analysis.statistics.bootstrap import FEWEST, Estimate
 from gald.support.tables import percent

@@ -1,7 +1,5 @@
 """The demo: a small network with a head on each stage of GALD, trained on drawn streets and measured on new ones."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ the effective receptive field of Luo et al. (NIPS 2016, arXiv 1701.04128) is for
 attention depends on what is there, but no training: `features` and `seeded` stand in for it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

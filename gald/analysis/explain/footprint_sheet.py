@@ -1,7 +1,5 @@
 """The footprints of several blocks side by side, on the picture they were measured on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

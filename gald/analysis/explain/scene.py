@@ -1,7 +1,5 @@
 """What a footprint is measured on: a picture, features on it, a place, and blocks, trained or not."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

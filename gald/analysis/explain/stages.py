@@ -4,8 +4,6 @@ The stages are those of Figure 5 of Li et al., "Global Aggregation then Local Di
 Networks", BMVC 2019, arXiv 1909.07229: the backbone's squeezed feature F, the aggregated F_GA, the distributed F_GALD.
 """
 
-from __future__ import annotations
-
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 

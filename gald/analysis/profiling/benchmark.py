@@ -1,7 +1,5 @@
 """What ``gald benchmark`` measures: blocks beside a plain convolution, or whole networks; their rows, and the CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a GALD block costs: parameters, multiplications, time and memory, forward and with backward."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """``python -P -m gald.analysis.profiling.child TASK`` (JSON): a fresh process that measures the memory of a block."""
 
-from __future__ import annotations
-
 import json
 import sys
 from functools import partial

@@ -1,7 +1,5 @@
 """Blocks beside a plain 3x3 convolution: a row of numbers for each, and each number as a ratio."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median

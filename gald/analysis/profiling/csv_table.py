@@ -1,7 +1,5 @@
 """Rows of numbers as a CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

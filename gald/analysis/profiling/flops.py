@@ -1,7 +1,5 @@
 """Parameters and multiplications, counted on tensors without content, which takes no time or memory."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 

@@ -3,8 +3,6 @@
 Who measures is allowed what is free and no more, so that a call which needs more fails by itself.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

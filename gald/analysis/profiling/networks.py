@@ -1,7 +1,5 @@
 """Whole networks side by side: what the block adds to the parameters and the time of a network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Seconds of wall clock, taken in turns."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -7,8 +7,6 @@ subseries values for estimating the variance of a general statistic from a stati
 Both are looked at on the same resampled pictures, and their scores are computed again from the summed counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -72,7 +70,7 @@ def draws(block: Int64[Tensor, " n"], resamples: int = RESAMPLES, seed: int = SE
     return torch.from_numpy(times).double()[:, block]
 
 
-def interval(resampled: Float64[Tensor, "r *k"]) -> tuple[Float64[Tensor, "*k"], Float64[Tensor, "*k"]]:  # noqa: UP037
+def interval(resampled: Float64[Tensor, "r *k"]) -> tuple[Float64[Tensor, "*k"], Float64[Tensor, "*k"]]:
     """The middle 95 % of the resamples; those without a number are left out."""
     tail = (1 - LEVEL) / 2
     low, high = torch.nanquantile(resampled, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0)

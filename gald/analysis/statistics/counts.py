@@ -4,8 +4,6 @@ The numbers of ``gald evaluate`` are ratios of sums over pictures, never means o
 picture: then any choice of pictures, such as a resample, has its numbers too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import torch

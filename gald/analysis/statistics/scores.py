@@ -1,7 +1,5 @@
 """The scores of summed counts, as the pictures are and in every resample of them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 

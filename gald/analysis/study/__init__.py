@@ -4,8 +4,6 @@ A study is a function that returns a `Study` and says what it is for. A new one 
 `STUDIES`. Standard library only, so that ``gald study --help`` needs no torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from gald.analysis.study.camvid import camvid, camvid_full

@@ -10,8 +10,6 @@ only, differs in more than the registration (a ReLU before the sigmoid) and take
 crops make (9x12).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from gald.analysis.study.study import Study

@@ -1,7 +1,5 @@
 """study.svg: every paired difference of a study as dots, one a seed, with the interval of their mean."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence

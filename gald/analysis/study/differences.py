@@ -1,7 +1,5 @@
 """Scores over the seeds of a study, and paired differences of them."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Mapping

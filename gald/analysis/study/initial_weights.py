@@ -1,7 +1,5 @@
 """Equal initial weights for what the rows of a study share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """What a trained row gets right, as counts a picture, kept so that any resample of the pictures has its numbers too."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a study's folder was begun with, so that nothing else is added to it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

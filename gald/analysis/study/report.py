@@ -1,7 +1,5 @@
 """study.md: what a study found, in words and tables, the losses first."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What is known of a study's trials, and what tells it: study.md and study.svg to read, study.json for programs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

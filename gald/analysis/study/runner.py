@@ -1,7 +1,5 @@
 """Running a study: trial after trial in one process, each from where it was stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a study is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +67,7 @@ class Study:
         pretrained: bool,
         accelerator: Accelerator,
         workers: int,
-    ) -> Study:
+    ) -> "Study":
         """The study called ``name`` on this machine: where the data and the backbone's weights lie, what computes.
 
         Raises:

@@ -1,7 +1,5 @@
 """A study on drawn streets, to try the command with."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from gald.analysis.study.study import Study

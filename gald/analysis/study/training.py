@@ -1,7 +1,5 @@
 """A trial of a study: trained by the one engine, then measured."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """One training of a study: a row and a seed, and the folder that they have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

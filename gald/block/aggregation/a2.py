@@ -6,8 +6,6 @@ positions; the paper takes it over the descriptors. Over positions what is added
 channels it is 70 times smaller.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

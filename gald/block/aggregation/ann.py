@@ -6,8 +6,6 @@ paper's equations have a query and a key, one map serves as both, as in `OCNet` 
 code. No other departure.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor

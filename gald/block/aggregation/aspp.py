@@ -4,8 +4,6 @@ Two departures, both of width: the branches have C // reduction channels and the
 paper has 256 for each.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

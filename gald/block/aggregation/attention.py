@@ -1,7 +1,5 @@
 """Softmax attention between positions without the matrix between them: what the attention modules share."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

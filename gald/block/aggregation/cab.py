@@ -5,8 +5,6 @@ The paper's block joins two stages of a decoder, a high and a low one. With one 
 high input is what DFN itself puts on top of its last stage: the picture's mean through a convolution, norm and ReLU.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

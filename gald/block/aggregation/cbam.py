@@ -3,8 +3,6 @@
 The norm after the 7x7 convolution is in the authors' code, not in the paper's equation (3); it is kept.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

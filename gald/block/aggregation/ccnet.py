@@ -5,8 +5,6 @@ Every position attends to its row and its column; done twice, it has heard all p
 logits have no scale, and what is gathered is added with a learnt weight gamma that is zero at first.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

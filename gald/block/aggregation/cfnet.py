@@ -6,8 +6,6 @@ which fails for odd sizes; here they are counted. And what follows in its head (
 a 1x1 convolution, norm and ReLU back to C. Its dropout belongs to the head.
 """
 
-from __future__ import annotations
-
 from math import gcd
 
 import torch

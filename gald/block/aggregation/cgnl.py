@@ -10,8 +10,6 @@ output jumps where s crosses zero. With ``norm="batch"`` nothing cancels; `CGNLR
 on its gamma.
 """
 
-from __future__ import annotations
-
 from math import exp, factorial, gcd
 
 import torch

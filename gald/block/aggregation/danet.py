@@ -6,8 +6,6 @@ energy, so a channel attends to those least like it, on purpose (the authors, in
 is zero at first.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -5,8 +5,6 @@ concatenated later, here it does not. Dropout belongs to the head, and the norms
 (0.1 for their 3e-4). The paper classifies the concatenation; here a 1x1 convolution, norm and ReLU bring it to C.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -13,8 +13,6 @@ features hardly talks at first: on a 97x97 map of 512 channels the nodes have a 
 edges add has 1 (measured at the first weights).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -8,8 +8,6 @@ Two things are as in the authors' code, where the paper (from memory) has the pl
 ``relu(x + x s)`` for its ``x s``, and E is the mean over the codewords for its sum.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

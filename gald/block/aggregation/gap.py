@@ -4,8 +4,6 @@ The paper classifies the concatenation directly; here a 1x1 convolution, norm an
 scales start at 10 from memory of the authors' settings, which were not at hand.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -5,8 +5,6 @@ One departure: the vector is not squeezed below 8 channels, since the layer norm
 two a sign. (w has no bias; softmax doesn't see one.)
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -10,8 +10,6 @@ features of about unit size the assignments are soft at first. That there are un
 memory of the paper; that each gives C // 4 channels is ours.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -6,8 +6,6 @@ assignment lays them back. Here the nodes are means over the positions. In the a
 network of fully convolutional layers is run at other sizes than it was trained at.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -10,8 +10,6 @@ equation. Keys and values are all positions: the paper's sub-sampling (3.3) is l
 weights, where the embeddings have the paper's small ones.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int

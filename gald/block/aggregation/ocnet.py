@@ -4,8 +4,6 @@ Follows the released code where the paper leaves it open: queries and keys are o
 gathered is zero at first, so the context is silent until it is learnt.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

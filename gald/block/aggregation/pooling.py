@@ -3,8 +3,6 @@
 ``adaptive_avg_pool2d`` exports to ONNX with the example's windows frozen: wrong at every other size, silently.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor

@@ -8,8 +8,6 @@ with a CUDA operator; here the cells of the mask that the map can use are comput
 Not here: their halving of the map inside (GALD does that), and their even masks, which have no centre.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn

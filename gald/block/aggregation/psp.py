@@ -5,8 +5,6 @@ Equal to the usual form to rounding, without its two costly habits. Pooling is t
 interpolated 6x6 map is a product of small matrices too (about twice as fast at 97x97, with the same weights).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -8,8 +8,6 @@ in that nothing is enlarged: G is already laid back on F's pixels. The authors' 
 claimed to be it.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

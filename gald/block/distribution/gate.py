@@ -6,8 +6,6 @@ paper's mask (BMVC 2019) with three changes: it looks at G and F, not at G alone
 map shrunk by 8; and it weighs what is added to F. The authors' module was not at hand; this is not claimed to be it.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -10,8 +10,6 @@ it, and within 5 in the last 8 pixels, where the border cuts off one side; the r
 7 to 9 pixels there. Each class holds its mask as ``mask``: a forward hook on it sees M, ``(B, C, H, W)`` in (0, 1).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

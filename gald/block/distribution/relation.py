@@ -1,7 +1,5 @@
 """What the readings of the second paper share: F + D(G, F), the aggregated map handed out onto the local one."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from jaxtyping import Float

@@ -5,8 +5,6 @@ over places, not pixels. What autograd keeps are views of one padded map, so mem
 pixel, not by ``window ** 2`` times the channels, as the usual unfolding does (forward and backward).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

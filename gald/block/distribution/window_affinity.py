@@ -7,8 +7,6 @@ without encoded positions): each pixel's local feature asks the aggregated featu
 not at hand; this is not claimed to be it.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -3,8 +3,6 @@
 A new one is a line in the table of a file here; a new family of them is a file, and a line below.
 """
 
-from __future__ import annotations
-
 from gald.config.recipes import cityscapes, detection, scenes, small
 from gald.config.recipes.recipe import Recipe
 

@@ -9,8 +9,6 @@ are trained on train and val together, so no picture is left to validate on: the
 which were learned.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -4,8 +4,6 @@ The authors' detection code was never released; they trained with mmdetection. W
 ``--devices`` and ``--micro-batch``: the batch stays, and nothing looks at a whole batch but the block's own norms.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from gald.config.network import DetectorConfig

@@ -1,7 +1,5 @@
 """What a recipe is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gald.config.settings import RunConfig

@@ -11,8 +11,6 @@ split: ``gald evaluate --split test``. On a CPU take the light backbone, for any
 tf_efficientnet_lite0 --model.output-stride 16 --model.channels 128 --steps 1900``; camvid_lite0 is tuned for it.
 """
 
-from __future__ import annotations
-
 from gald.config.network import SegmenterConfig
 from gald.config.recipes.cityscapes import BACKBONES
 from gald.config.recipes.recipe import Recipe

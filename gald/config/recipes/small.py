@@ -1,7 +1,5 @@
 """What runs on a CPU: drawn pictures, for trying the commands, and small public data sets."""
 
-from __future__ import annotations
-
 from gald.config.network import DetectorConfig, SegmenterConfig
 from gald.config.recipes.recipe import Recipe
 from gald.config.settings import (

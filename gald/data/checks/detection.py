@@ -4,8 +4,6 @@ Sizes are told as COCO tells them (small below 32 x 32 pixels of area, large fro
 objects decides on the resolution that a detector needs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """What ``gald data`` finds out about a data set: every split surveyed, one table, one contact sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -3,8 +3,6 @@
 Most "IoU 0" and "device-side assert" reports come down to label values, and those are cheap to count beforehand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """What is found out about a split before training on it: every file is read, every fault noted, none stops the rest."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence

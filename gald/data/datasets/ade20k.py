@@ -6,8 +6,6 @@ names are the first of each line of the release's objectInfo150.txt, the colours
 skyscraper have the same one).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from jaxtyping import UInt8

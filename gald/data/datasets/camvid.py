@@ -4,8 +4,6 @@ Brostow, Fauqueur, Cipolla, "Semantic object classes in video", Pattern Recognit
 colours as in the SegNet tutorial. Research data without a clear licence: never part of this package.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gald.data.files import data_folder, find_pictures, pair_by_name, split_parts

@@ -6,8 +6,6 @@ of label_colors.txt; Void (30) is ignored. ``camvid_original11`` joins the colou
 SegNet tutorial's lists do (367 train, 101 val, 233 test), which is the split that papers report on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path

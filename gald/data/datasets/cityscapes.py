@@ -5,8 +5,6 @@ and colours as in the official cityscapesScripts. Its own licence (research, no 
 package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

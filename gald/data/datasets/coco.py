@@ -4,8 +4,6 @@ Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014, arXiv 1405.0
 to validate; 80 classes, numbered 1 to 90 with gaps, become train ids 0 to 79 in that order.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset

@@ -1,7 +1,5 @@
 """A folder of your own in COCO's format: boxes, and masks where the file has them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset

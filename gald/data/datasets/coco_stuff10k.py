@@ -4,8 +4,6 @@ Caesar et al., CVPR 2018 (see `gald.data.datasets.coco_stuff_classes`). Its .mat
 0 for unlabelled.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

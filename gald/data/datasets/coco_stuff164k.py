@@ -4,8 +4,6 @@ Caesar et al., CVPR 2018 (see `gald.data.datasets.coco_stuff_classes`). Its PNG 
 181, and 255 for unlabelled.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Caesar, Uijlings, Ferrari, "COCO-Stuff: Thing and Stuff Classes in Context", CVP
 182 classes, of which 11 things were never annotated. No palette is published as numbers: the colours are ours.
 """
 
-from __future__ import annotations
-
 from gald.data.labels import label_table
 
 # COCO's numbers from 1; a hyphen alone is a thing that was never annotated

@@ -11,8 +11,6 @@ grey, or palette: the indices count) or, as RGB, the colours of the classes. ``R
 `gald.data.readers.classes`) names the classes; 255 is ignored unless it is a class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path

@@ -5,8 +5,6 @@ Neuhold et al., "The Mapillary Vistas Dataset for Semantic Understanding of Stre
 licence (research): never part of this package.
 """
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from pathlib import Path

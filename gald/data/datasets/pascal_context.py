@@ -6,8 +6,6 @@ Train ids follow the order of the 459, which is the alphabet's, as in the conver
 beside them, has another order; no file here depends on it). No palette is published: the colours are ours.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -5,8 +5,6 @@ What lies behind another shape has only its visible part in mask and box; what i
 pictures are empty. Every picture is a function of (seed, split, index), so the set is the same everywhere.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

@@ -8,8 +8,6 @@
 Every picture is a function of (seed, split, index), so the set is the same everywhere and never stored.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Draws one street of `gald.data.datasets.synthetic`: sky, two rows of facades, two halves of ground, small things."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

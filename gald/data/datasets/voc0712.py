@@ -4,8 +4,6 @@ Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010
 pictures of both years (5011 + 11540) and scored on the test pictures of 2007 (4952), the last with public boxes.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gald.data.datasets import voc2012

@@ -5,8 +5,6 @@ labels of Hariharan et al., "Semantic Contours from Inverse Detectors", ICCV 201
 flickr's terms: never part of this package.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

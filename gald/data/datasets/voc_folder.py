@@ -1,7 +1,5 @@
 """A folder of your own in Pascal VOC's layout: boxes in XML files."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -8,8 +8,6 @@ JSON: a list of names or of ``{"id": 0, "name": "road", "color": [128, 64, 128]}
 list as ``"classes"`` of an object that may also hold ``"ignore": [255]``.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from dataclasses import dataclass

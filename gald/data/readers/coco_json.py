@@ -3,8 +3,6 @@
 What ties the file together (ids, names, sizes) is checked when it is opened; each object when its picture is read.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -6,8 +6,6 @@ They are decoded here, so that a broken text is told and cannot upset a library 
 evaluator's package, because scores are only comparable if every border pixel falls as it does there.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

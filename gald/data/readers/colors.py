@@ -1,7 +1,5 @@
 """Label maps that hold a colour for each class: colours to ids, and what an unknown colour is told as."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Label maps in MATLAB's .mat files, of versions 4 to 7.2 (7.3 is HDF5, which no published label map here uses)."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ continuous edges. A box whose corners share a column or a row is what a stray cl
 extent.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

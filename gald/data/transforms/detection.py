@@ -4,8 +4,6 @@ Randomness comes from torch's global generator alone, which `gald.data.sampling.
 batch is padded and normalised by the model, so pictures leave here as uint8 and of different sizes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import cast
 

@@ -4,8 +4,6 @@ Randomness comes from torch's global generator alone, which `gald.data.sampling.
 Mean and standard deviation belong to the model, so pictures leave here as uint8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ Cordts et al., CVPR 2016. Categories, the classes with instances, and the mean s
 training set) are those of the official cityscapesScripts, and so are the numbers, to the last digit that it prints.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

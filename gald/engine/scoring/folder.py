@@ -1,7 +1,5 @@
 """Any data set: the metrics of ``gald evaluate`` on label maps that lie in a folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

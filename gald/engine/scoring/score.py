@@ -1,7 +1,5 @@
 """A folder of predictions as tables to read and numbers to keep, by the rules of its data set."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rich.table import Table

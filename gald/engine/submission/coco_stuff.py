@@ -5,8 +5,6 @@ From the official tools (github.com/nightrome/cocostuffapi): entries ``{"image_i
 for every thing. Any other id stops the evaluation, and so do a picture without an entry and a pixel in two masks.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

@@ -9,8 +9,6 @@ ADE20K, the scene parsing challenge: 1 to 150, called like the pictures. From th
 objects", which is never scored and so never predicted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """What differs from one benchmark's server to the next."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

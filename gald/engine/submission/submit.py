@@ -1,7 +1,5 @@
 """From a checkpoint to an archive that was checked; what an earlier run has finished is used again."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

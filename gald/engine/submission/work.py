@@ -1,7 +1,5 @@
 """The folder of a submission in the making: finished label maps, and the settings that they were made with."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Iterator, Sequence

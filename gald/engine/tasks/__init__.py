@@ -3,8 +3,6 @@
 `gald.engine.tasks.task.Task` is the contract; a new task is a class that keeps it and a line in `build_task`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from torch import nn

@@ -1,7 +1,5 @@
 """Object detection and instance segmentation as a task."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

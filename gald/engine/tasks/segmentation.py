@@ -1,7 +1,5 @@
 """Semantic segmentation as a task."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

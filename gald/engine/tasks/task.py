@@ -1,7 +1,5 @@
 """What a task is: everything that the training loop and the commands ask of segmentation or of detection."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, runtime_checkable

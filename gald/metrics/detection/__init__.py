@@ -7,8 +7,6 @@
 - ``compute()``: a flat dict of floats in [0, 1]; a class without a counted object is NaN and stands in no mean
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torchmetrics import Metric, MetricCollection

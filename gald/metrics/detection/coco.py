@@ -6,8 +6,6 @@ Dollar, Berg, Kirillov, "Boundary IoU: Improving Object-Centric Image Segmentati
 diagonal wide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any

@@ -4,8 +4,6 @@ Average precision ranks the detections of the whole data set, so no sum over pic
 the state. One list a column, joined over processes by concatenation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

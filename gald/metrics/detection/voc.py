@@ -18,8 +18,6 @@ first object is taken; recall is compared with tenths as whole numbers, where 3 
 they would not).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

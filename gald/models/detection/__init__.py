@@ -4,8 +4,6 @@ Ren, He, Girshick, Sun: Faster R-CNN, NeurIPS 2015. He, Gkioxari, Dollar, Girshi
 under the pyramid: Li et al., BMVC 2019 (arXiv 1909.07229), Tables 3a and 3b, whose detection code was never released.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 

@@ -1,7 +1,5 @@
 """torchvision's two detectors on our pyramid, and the parts that they are made of."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

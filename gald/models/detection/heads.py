@@ -4,8 +4,6 @@ Under autocast they would be in bfloat16 (torchvision moves the anchors to the t
 pixels would be right to 4 pixels at best. Keys and, in float32, values are torchvision's.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor

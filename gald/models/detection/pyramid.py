@@ -5,8 +5,6 @@ place is that of Li et al., BMVC 2019 (arXiv 1909.07229), section 4: at the end 
 makes feeds the top-down path.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -59,7 +57,7 @@ class Pyramid(nn.Module):
         self.fpn = FeaturePyramidNetwork(widths, config.fpn_channels, LastLevelMaxPool(), group_norm)
         self.out_channels = config.fpn_channels  # torchvision's heads ask for it by this name
 
-    def train(self, mode: bool = True) -> Pyramid:
+    def train(self, mode: bool = True) -> "Pyramid":
         """Switch everything but frozen norms.
 
         Those are torch's own, kept in evaluation mode: timm's and torchvision's frozen norms multiply and add, which

@@ -1,7 +1,5 @@
 """Pictures and objects on their way into a detector: refused where they are wrong, normalised, resized, batched."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

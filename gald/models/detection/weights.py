@@ -1,7 +1,5 @@
 """Start a detector from torchvision's: from a file of its weights, a state dict, or the network."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

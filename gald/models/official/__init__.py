@@ -18,8 +18,6 @@ A network takes *normalised* images (`normalize`) and returns ``{"out"}``, in tr
 at stride 8, which the release resized with ``align_corners=True``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from jaxtyping import Float, Shaped

@@ -4,8 +4,6 @@ K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv 1
 timm's ``resnet50s`` and ``resnet101s`` without ``fc``, so ImageNet weights exist in that layout (``*.gluon_in1k``).
 """
 
-from __future__ import annotations
-
 from jaxtyping import Float
 from torch import Tensor, nn
 

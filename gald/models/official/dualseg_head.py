@@ -4,8 +4,6 @@ L. Zhang*, X. Li* et al., "Dual Graph Convolutional Network for Semantic Segment
 Attribute names are those of the released weights.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

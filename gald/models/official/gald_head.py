@@ -5,8 +5,6 @@ CGNL: K. Yue et al., "Compact Generalized Non-local Network", NeurIPS 2018, arXi
 of the released weights.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

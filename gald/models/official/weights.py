@@ -1,7 +1,5 @@
 """Reading the released weights strictly: every key must be there, and nothing in the file is executed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The network in the box: trained weights that come with the package. Their card is README.md, beside this file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 STREETS = Path(__file__).with_name("streets.safetensors")
