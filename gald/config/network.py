@@ -68,6 +68,7 @@ class SegmenterConfig(NetworkConfig):
 class DetectorConfig(NetworkConfig):
     """The detector: the body's last map goes through the block into a feature pyramid, then Faster or Mask R-CNN."""
 
+    ga: str = "cgnl"  # over the 2048 channels of a last map `psp` has 80 million parameters, this one 8
     masks: bool = False
     """Predict a mask for each object as well (Mask R-CNN)."""
     norm: Literal["frozen", "batch"] = "frozen"

@@ -1,4 +1,4 @@
-"""What a user gets who names no aggregation: pyramid pooling, everywhere; a checkpoint of before keeps its own."""
+"""What a user gets who names no aggregation: pyramid pooling, but not in a detector, whose last map is too wide for it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_the_default_aggregation_is_built():
     for build in (gald.faster_rcnn, gald.mask_rcnn):
         block = build("test_resnet", 2, fpn_channels=8, head_channels=8).backbone.block
         assert isinstance(block, Plug)
-        assert isinstance(block.block.ga, PSP)
+        assert isinstance(block.block.ga, CGNL)
 
 
-@pytest.mark.parametrize("run", [SegmentationConfig, DetectionConfig])
-def test_settings_that_name_cgnl_keep_it(run: type[RunConfig]):
-    assert run().model.ga == "psp"
+@pytest.mark.parametrize(("run", "default"), [(SegmentationConfig, "psp"), (DetectionConfig, "cgnl")])
+def test_settings_that_name_cgnl_keep_it(run: type[RunConfig], default: str):
+    assert run().model.ga == default
     saved = json.loads(to_json(run()))
     saved["model"]["ga"] = "cgnl"  # what every config.json and checkpoint of before says
     assert from_json(json.dumps(saved)).model.ga == "cgnl"

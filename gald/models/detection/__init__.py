@@ -73,7 +73,7 @@ def faster_rcnn(
         num_classes: K, without the background.
         **options: by keyword, each with its default in brackets:
 
-            - ``ga``: the block's global aggregation, as in `gald.GALD`: a name ("psp" by default), or a module of the
+            - ``ga``: the block's global aggregation, as in `gald.GALD`: a name ("cgnl" by default), or a module of the
               width of the backbone's last map.
             - ``ld``: its local distribution, likewise ("mask").
             - ``order``: their order ("ga-ld"); a 1x1 convolution halves what "parallel" doubles.
