@@ -1,4 +1,4 @@
-"""What a user gets who names no aggregation: pyramid pooling, but not in a detector, whose last map is too wide for it."""
+"""What a user gets who names no aggregation: pyramid pooling, but for a detector, whose last map is too wide."""
 
 from __future__ import annotations
 
