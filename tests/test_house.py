@@ -10,6 +10,7 @@ import tomllib
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from functools import cache
+from graphlib import TopologicalSorter
 from io import StringIO
 from pathlib import Path
 
@@ -65,6 +66,22 @@ def test_imports_go_down(module: str):
     room = module.split(".")[0]
     upwards = {other for other in rooms_imported(MODULES[module]) - {room} if FLOORS[other] >= FLOORS[room]}
     assert not upwards, f"gald.{module} (floor {FLOORS[room]}) imports {upwards}"
+
+
+def imported_at_once(name: str) -> set[str]:
+    """The modules of ours that a module imports while it is loaded itself."""
+    found: set[str] = set()
+    for node in ast.parse(MODULES[name].read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    ours = {module.removeprefix("gald.") for module in found if module.startswith("gald.")}
+    return {module for path in ours for module in (path, f"{path}.__init__") if module in MODULES} - {name}
+
+
+def test_no_two_modules_wait_for_each_other():
+    TopologicalSorter({name: imported_at_once(name) for name in MODULES}).prepare()
 
 
 @pytest.mark.parametrize("room", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))

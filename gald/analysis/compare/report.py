@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gald.analysis.compare import charts
+from gald.analysis.compare.charts import bars, curve, reach_of, whisker
 from gald.analysis.compare.comparison import Comparison
 from gald.analysis.compare.gallery import MAP_COLORS, Example
 from gald.analysis.compare.inputs import Inputs
@@ -64,10 +64,10 @@ class Report:
             **_sentences(self.result),
             class_colors={label.name: label.color for label in self.inputs.dataset.labels} | {"no class": (0, 0, 0)},
             map_colors=MAP_COLORS,
-            curve=_drawing(charts.curve),
-            bars=_drawing(charts.bars),
-            whisker=_drawing(charts.whisker),
-            reach_of=charts.reach_of,
+            curve=_drawing(curve),
+            bars=_drawing(bars),
+            whisker=_drawing(whisker),
+            reach_of=reach_of,
             percent=percent,
             points=points,
             interval=interval,
