@@ -52,8 +52,8 @@ class DetectionDataset(Dataset[DetectionSample]):
 
     ``labels[i]`` is the class with train id i; ``train_ids`` maps what the files call a class (a name, or a number) to
     it. ``read`` gives the `ImageAnnotation` of a sample. A box without width or height is dropped, because published
-    sets hold some; everything else that is wrong raises `UserError`. ``labels_listed`` is False where nobody listed the
-    classes: they are then the names that the annotations use, right or wrong.
+    sets hold some; everything else that is wrong raises `UserError`. ``doubts`` are sentences about classes that may be
+    misspelt, where nobody listed the classes: they are then the names that the annotations use, right or wrong.
     """
 
     labelled = True  # every annotation file says what is there, be it nothing
@@ -65,9 +65,9 @@ class DetectionDataset(Dataset[DetectionSample]):
         read: Callable[[SampleFiles], ImageAnnotation],
         train_ids: Mapping[str | int, int],
         has_masks: bool = False,
-        labels_listed: bool = True,
+        doubts: Sequence[str] = (),
     ) -> None:
-        self.files, self.labels, self.labels_listed = tuple(files), tuple(labels), labels_listed
+        self.files, self.labels, self.doubts = tuple(files), tuple(labels), tuple(doubts)
         self.read, self.train_ids, self.has_masks = read, dict(train_ids), has_masks
 
     def __len__(self) -> int:

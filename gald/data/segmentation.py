@@ -37,6 +37,7 @@ class SegmentationDataset(Dataset[SegmentationSample]):
     """
 
     labelled = True  # a test set whose labels are not public says False
+    doubts: tuple[str, ...] = ()  # the classes are listed
 
     def __init__(
         self,

@@ -93,7 +93,8 @@ class Run:
                 on_rank_zero(fabric, lambda: write_whole(self.out / "config.json", plan))
             saved = start.saved
             for phase, datasets in zip(todo, start.datasets, strict=True):
-                said = [*notes, str(phase)] if phase.title else notes
+                doubts = [f"warning: {doubt}" for doubt in datasets[0].doubts]
+                said = [*notes, *doubts, *([str(phase)] if phase.title else [])]
                 outcome = train_phase(phase, fabric, stop, saved=saved, datasets=datasets, notes=said)
                 saved, notes = None, ()
                 if fabric.is_global_zero:

@@ -10,6 +10,7 @@ from fake import coco as fake_coco
 from fake import voc0712 as fake_voc
 
 from gald.cli.data import data
+from gald.data import spelling
 from gald.data.checks.detection import DetectionSurvey
 from gald.data.checks.report import Report, inspect
 from gald.images.io import read_image
@@ -100,6 +101,36 @@ def test_a_class_that_may_be_misspelt_is_named_with_its_object(tmp_path: Path) -
     assert (finding.split, finding.harmless) == ("all splits", False)
     assert finding.sentence.startswith(f"the class 'nuclues' has 1 object (the first is {place}) and 'nucleus' has 4")
     assert finding.sentence.endswith("correct the name, or list both in a classes.txt")
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        ({"Platelet": 6, "Platelets": 1, "RBC": 7}, {"Platelets": "Platelet"}),
+        ({"traffic light": 3, "Traffic_Light": 3}, {"traffic light": "Traffic_Light"}),
+        ({"bus": 2, "buses": 1, "car": 2}, {"buses": "bus"}),
+        ({"nucleus": 20, "nuclues": 12}, {"nuclues": "nucleus"}),
+        ({"cell": 100, "bell": 5}, {"bell": "cell"}),
+        ({"cell": 100, "bell": 6}, {}),
+        ({"RBC": 9, "WBC": 2}, {}),
+        ({"lane 1": 9, "lane 2": 2}, {}),
+        ({"with_mask": 9, "without_mask": 2}, {}),
+        ({}, {}),
+    ],
+)
+def test_names_that_may_be_one(counts: dict[str, int], found: dict[str, str]) -> None:
+    assert spelling.misspelt(counts) == found
+
+
+def test_nearly_the_same_name_is_found_in_few_objects(tmp_path: Path) -> None:
+    root = fake_voc.write_folder(tmp_path / "a")
+    for note in (root / "Annotations").glob("*.xml"):
+        fake_voc.annotation(note, [("Platelet", (1, 1, 9, 9), 0), ("RBC", (1, 1, 9, 9), 0)])
+    last = root / "Annotations/val_2.xml"
+    fake_voc.annotation(last, [("RBC", (1, 1, 9, 9), 0)] * 2 + [("Platelets", (1, 1, 9, 9), 0)])
+    (finding,) = inspect("voc_folder", root).findings
+    assert not finding.harmless
+    assert f"'Platelets' has 1 object (the first is object 3 of {last}) and 'Platelet' has 5" in finding.sentence
 
 
 def test_classes_that_are_listed_are_no_mistake(tmp_path: Path) -> None:

@@ -256,6 +256,21 @@ def test_mistakes_are_told(straight: Path, tmp_path: Path, capsys: pytest.Captur
         assert sentence in capsys.readouterr().err
 
 
+def test_a_class_that_may_be_misspelt_is_said_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = voc0712.write_folder(tmp_path / "cells")
+    voc0712.annotation(root / "Annotations" / "train_1.xml", [("cells", (1, 1, 20, 20), 0)])
+    config = replace(CONFIG, steps=1, data=DetectionDataConfig(name="voc_folder", root=root, workers=0))
+    fit(config, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert said.count("warning: the class 'cells' has 1 object (the first is object 1 of ") == 1
+    assert "'cell' has 5: correct the name, or list both in a classes.txt" in said
+    (root / "classes.txt").write_text("cell\ncells\nnucleus\n")
+    fit(config, tmp_path / "listed")
+    assert "warning: " not in capsys.readouterr().out
+
+
 def test_another_number_of_classes_than_the_checkpoint_s(tmp_path: Path) -> None:
     fit(CONFIG, tmp_path / "run")
     content = checkpoint.load(tmp_path / "run" / "last.pt")

@@ -6,7 +6,6 @@ objects decides on the resolution that a detector needs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import torch
 from jaxtyping import UInt8
@@ -21,15 +20,13 @@ from gald.images.size import fitting_factor, resized
 LIMITS = (32**2, 96**2)  # square pixels from which on an object is medium, and large
 CELL = (320, 420)  # largest height and width of a picture on the contact sheet
 ENLARGED = 3.0  # at most, so that names can be read beside the objects of tiny pictures
-RARE = 0.05  # a class with at most this share of the objects of another that is spelt alike may be a mistake
-ALIKE = 0.65  # from which similarity of their names on
 
 
 @dataclass
 class DetectionSurvey(Survey[DetectionDataset]):
     """``objects`` (K, 3) counts those of each class by size, without the ``ignored`` ones.
 
-    ``empty`` pictures have no object; ``first_seen`` names an object of each class by its file.
+    ``empty`` pictures have no object.
     """
 
     title = "objects: small + medium + large (pictures with it)"
@@ -39,7 +36,6 @@ class DetectionSurvey(Survey[DetectionDataset]):
     objects: Tensor = field(init=False)
     ignored: int = 0
     empty: int = 0
-    first_seen: dict[str, str] = field(default_factory=dict)
 
     def read_all(self) -> None:
         self.objects = torch.zeros(len(self.data.labels), 3, dtype=torch.int64)
@@ -61,8 +57,6 @@ class DetectionSurvey(Survey[DetectionDataset]):
             self.objects[sound.label, sum(sound.area >= limit for limit in LIMITS)] += not sound.ignored
         for label in {sound.label for sound in objects}:
             self.counts[label] += 1
-        for number, found in enumerate(annotation.objects, 1):
-            self.first_seen.setdefault(str(found.label), f"object {number} of {annotation.source}")
         self.note("boxes without width or height, left out", checked.dropped, harmless=True)
         self.note("objects at fault", checked.faults)
 
@@ -95,23 +89,8 @@ def _by_size(objects: Tensor) -> str:
 
 def check_classes(surveys: Sequence[DetectionSurvey]) -> list[Finding]:
     """The classes without an object and, where nobody listed the classes, those that may be misspelt."""
-    sentences = [f"class {label.id} {label.name} has no object in any split" for label in absent_labels(surveys)]
-    absent = [Finding("all splits", "classes without an object", sentence) for sentence in sentences]
-    return absent + ([] if surveys[0].data.labels_listed else _misspelt(surveys))
-
-
-def _misspelt(surveys: Sequence[DetectionSurvey]) -> list[Finding]:
-    """Classes that have few objects and almost the name of one that has many."""
-    totals = torch.stack([survey.objects.sum(1) for survey in surveys]).sum(0).tolist()
-    times = {label.name: total for label, total in zip(surveys[0].data.labels, totals, strict=True)}
-    findings = []
-    for name, few in times.items():
-        frequent = {other.casefold(): other for other, many in times.items() if 0 < few <= RARE * many}
-        for close in get_close_matches(name.casefold(), frequent, n=1, cutoff=ALIKE):
-            place = next(survey.first_seen[name] for survey in surveys if name in survey.first_seen)
-            sentence = (
-                f"the class {name!r} has {few} object{'s' * (few > 1)} (the first is {place}) and {frequent[close]!r} "
-                f"has {times[frequent[close]]}: correct the name, or list both in a classes.txt"
-            )
-            findings.append(Finding("all splits", "classes that may be misspelt", sentence))
-    return findings
+    absent = [f"class {label.id} {label.name} has no object in any split" for label in absent_labels(surveys)]
+    doubts = surveys[0].data.doubts
+    return [Finding("all splits", "classes without an object", sentence) for sentence in absent] + [
+        Finding("all splits", "classes that may be misspelt", sentence) for sentence in doubts
+    ]

@@ -1,6 +1,7 @@
 """A folder of your own in Pascal VOC's layout: boxes in XML files."""
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gald.data.detection import DetectionDataset
@@ -8,6 +9,7 @@ from gald.data.files import SampleFiles, data_folder, find_pictures, read_lines
 from gald.data.labels import Label
 from gald.data.readers.classes import find_classes, read_classes
 from gald.data.readers.voc_xml import class_names, parse_xml, read_dataset, read_names
+from gald.data.spelling import misspelt
 from gald.images.io import distinct_color
 from gald.support.errors import UserError, lookup
 
@@ -29,7 +31,13 @@ def voc_folder(root: Path, split: str) -> DetectionDataset:
     ]
     how = "add it or take the name, which has no ending, out of the list"
     table = find_classes(root)
-    return read_dataset(files, _labels(root, table), str(file), how, labels_listed=table is not None)
+    if table is not None:
+        # classes numbered from 1, as VOC's are
+        listed = tuple(replace(label, id=number) for number, label in enumerate(read_classes(table).labels, 1))
+        return read_dataset(files, listed, str(file), how)
+    used = _names_used(root)
+    labels = tuple(Label(name, distinct_color(number), number + 1) for number, name in enumerate(sorted(used.counts)))
+    return read_dataset(files, labels, str(file), how, used.doubts())
 
 
 def splits(root: Path) -> list[str]:
@@ -56,14 +64,32 @@ def _is_of_a_class(path: Path) -> bool:
     return bool(rows) and all(len(row) == 2 and row[1] in ("-1", "0", "1") for row in rows)
 
 
-def _labels(root: Path, table: Path | None) -> tuple[Label, ...]:
-    """Classes numbered from 1, as VOC's are."""
-    if table is not None:
-        return tuple(replace(label, id=number) for number, label in enumerate(read_classes(table).labels, 1))
-    files = sorted((root / "Annotations").glob("*.xml"))
-    names = sorted({name for file in files for name in class_names(file)})
-    if not names:
+@dataclass
+class _NamesUsed:
+    """How many objects each class has in all annotations, and which is the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def doubts(self) -> list[str]:
+        """A sentence on each class that may be misspelt."""
+        return [
+            f"the class {name!r} has {self.counts[name]} object{'s' * (self.counts[name] > 1)} "
+            f"(the first is {self.first[name]}) and {meant!r} has {self.counts[meant]}: "
+            "correct the name, or list both in a classes.txt"
+            for name, meant in misspelt(self.counts).items()
+        ]
+
+
+def _names_used(root: Path) -> _NamesUsed:
+    files, used = sorted((root / "Annotations").glob("*.xml")), _NamesUsed()
+    for file in files:
+        for number, name in enumerate(class_names(file), 1):
+            if name:
+                used.counts[name] += 1
+                used.first.setdefault(name, f"object {number} of {file}")
+    if not used.counts:
         for file in files:
             parse_xml(file)  # says what is wrong with a file that cannot be read
         raise UserError(f"{root / 'Annotations'} holds no object: write the classes into {root / 'classes.txt'}")
-    return tuple(Label(name, distinct_color(number), number + 1) for number, name in enumerate(names))
+    return used

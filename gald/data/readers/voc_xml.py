@@ -25,12 +25,12 @@ def read_dataset(
     labels: Sequence[Label],
     listed_in: str,
     how: str,
-    labels_listed: bool = True,
+    doubts: Sequence[str] = (),
 ) -> DetectionDataset:
     """The data set of these pictures and XML files; ``how`` says what to do about one that is missing."""
     found = require_files(files, lambda _: how, listed_in)
     train_ids: dict[str | int, int] = {label.name: i for i, label in enumerate(labels)}
-    data = DetectionDataset(found.samples, labels, read_annotation, train_ids, labels_listed=labels_listed)
+    data = DetectionDataset(found.samples, labels, read_annotation, train_ids, doubts=doubts)
     return found.require_all(data)
 
 
@@ -84,12 +84,11 @@ def parse_xml(file: Path) -> Element:
 
 
 def class_names(file: Path) -> list[str]:
-    """The class of every object; none for a file that cannot be read, which its split will tell."""
+    """The class of every object, "" where it has none; nothing of an unreadable file, which its split will tell."""
     try:
-        names = [(found.findtext("name") or "").strip() for found in parse_xml(file).findall("object")]
+        return [(found.findtext("name") or "").strip() for found in parse_xml(file).findall("object")]
     except UserError:
         return []
-    return [name for name in names if name]
 
 
 def _object(element: Element, place: str) -> ObjectAnnotation:

@@ -35,6 +35,10 @@ class LabelledDataset(Protocol):
     def labelled(self) -> bool:
         """Whether the truth is there: that of some test sets isn't public."""
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What somebody should look at before training."""
+
     def __len__(self) -> int: ...
 
 
