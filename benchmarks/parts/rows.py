@@ -11,9 +11,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gald.analysis.profiling.csv_table import short
+from gald.analysis.profiling.csv_table import facts, short
 from gald.analysis.profiling.csv_table import write_csv as write_rows
-from gald.analysis.profiling.environment import facts
 from gald.analysis.profiling.timing import Times
 
 # A comparison, by the names below; a value that was not measured is left out.

@@ -14,8 +14,7 @@ from torch import nn
 from gald.analysis.profiling import block as blocks
 from gald.analysis.profiling import child, comparison, memory
 from gald.analysis.profiling.block import KINDS, PLAIN, BlockConfig, Inputs, build, count
-from gald.analysis.profiling.csv_table import write_csv
-from gald.analysis.profiling.environment import facts, tf32_note
+from gald.analysis.profiling.csv_table import facts, tf32_note, write_csv
 from gald.analysis.profiling.flops import macs
 from gald.analysis.profiling.memory import Peak, ScarceError, peaks_in_child, tell_peaks
 from gald.analysis.profiling.timing import Times, affordable, in_turns, rounds

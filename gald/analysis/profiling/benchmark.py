@@ -9,8 +9,7 @@ from lightning_fabric import Fabric
 
 from gald.analysis.profiling.block import BlockConfig
 from gald.analysis.profiling.comparison import check_blocks, compare_blocks
-from gald.analysis.profiling.csv_table import Row, write_csv
-from gald.analysis.profiling.environment import facts, tf32_note
+from gald.analysis.profiling.csv_table import Row, facts, tf32_note, write_csv
 from gald.analysis.profiling.networks import compare_networks
 
 
