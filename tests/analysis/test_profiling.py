@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gald.analysis.profiling import block as blocks
-from gald.analysis.profiling import child, comparison, memory
+from gald.analysis.profiling import comparison, memory
 from gald.analysis.profiling.block import KINDS, PLAIN, BlockConfig, Inputs, build, count
 from gald.analysis.profiling.csv_table import facts, tf32_note, write_csv
 from gald.analysis.profiling.flops import macs
@@ -199,10 +199,10 @@ def test_the_parent_and_its_child_understand_each_other():
 
 def test_the_child_measures_each_kind_under_its_name(monkeypatch: pytest.MonkeyPatch):
     made: list[str] = []
-    monkeypatch.setattr(child, "work_of", lambda kind, config: made.append(f"{kind} {config.size}"))
-    monkeypatch.setattr(child, "tell_peaks", lambda prepares: [each() for each in prepares.values()])
+    monkeypatch.setattr(blocks, "work_of", lambda kind, config: made.append(f"{kind} {config.size}"))
+    monkeypatch.setattr(blocks, "tell_peaks", lambda prepares: [each() for each in prepares.values()])
     told = {"threads": torch.get_num_threads(), "config": asdict(TINY)}
-    child.main(json.dumps(told))
+    blocks.tell_asked(json.dumps(told))
     assert made == ["forward (5, 6)", "forward_backward (5, 6)"]
 
 

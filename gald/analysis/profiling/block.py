@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from gald.analysis.profiling.flops import parameters_and_macs
-from gald.analysis.profiling.memory import Peak, cuda_peak, peaks_in_child, within_free_memory
+from gald.analysis.profiling.memory import Peak, cuda_peak, peaks_in_child, tell_peaks, within_free_memory
 from gald.analysis.profiling.timing import Times, Work, affordable, in_turns
 from gald.block.gald import GALD
 from gald.block.layers import conv_norm
@@ -154,4 +155,16 @@ def peaks(config: BlockConfig) -> dict[str, Peak]:
         return dict.fromkeys(KINDS, Peak())
     told = {"threads": torch.get_num_threads(), "config": asdict(config)}
     # -P: a folder named gald where the user stands is not taken for this one
-    return peaks_in_child([sys.executable, "-P", "-m", "gald.analysis.profiling.child", json.dumps(told)], KINDS)
+    return peaks_in_child([sys.executable, "-P", "-m", "gald.analysis.profiling.block", json.dumps(told)], KINDS)
+
+
+def tell_asked(text: str) -> None:
+    """The child's side of `peaks`: measure in this process, which is fresh, what the JSON in ``text`` asks for."""
+    told = json.loads(text)
+    torch.set_num_threads(told["threads"])
+    config = BlockConfig(**{**told["config"], "size": tuple(told["config"]["size"])})
+    tell_peaks({kind: partial(work_of, kind, config) for kind in KINDS})
+
+
+if __name__ == "__main__":
+    tell_asked(sys.argv[1])
