@@ -42,12 +42,17 @@ def data(
 
     """
     from gald.data.checks.report import inspect
+    from gald.data.registry import DATASETS
     from gald.images.io import write_image
-    from gald.support.errors import UserError
+    from gald.support.errors import UserError, lookup
+    from gald.support.files import check_writable
     from gald.support.tables import console
 
     if samples < 0:
         raise UserError(f"--samples is {samples}; it must be 0 or more (0 draws no sheet)")
+    if root is None and not lookup(DATASETS, name, "data set").drawn:
+        raise UserError(f"the data set {name!r} needs the folder it lies in: gald data {name} ROOT")
+    check_writable(out / "contact_sheet.png")  # before every file is read
     screen = console(200)
     report = inspect(name, root, split)
     screen.print(report.table(plain=not screen.is_terminal))

@@ -36,9 +36,7 @@ class DatasetInfo:
     def folder(self, root: Path | None) -> Path:
         """The folder it lies in; `UserError` where it needs one and ``root`` is None."""
         if root is None and not self.drawn:
-            raise UserError(
-                f"the data set {self.name!r} needs the folder it lies in: --data.root ROOT (gald data {self.name} ROOT)"
-            )
+            raise UserError(f"the data set {self.name!r} needs the folder it lies in: --data.root ROOT")
         return root or Path()
 
     def load(self, root: Path | None, split: str) -> Any:

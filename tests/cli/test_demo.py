@@ -82,9 +82,9 @@ def test_what_the_numbers_cannot_bear_is_said() -> None:
     assert all("try --seed 1" in command.caution(steps) for steps in (2, command.STEPS))
 
 
-@pytest.mark.parametrize(("steps", "seed"), [(0, 0), (1, -1)])
-def test_settings_that_cannot_work(tmp_path: Path, steps: int, seed: int) -> None:
-    with pytest.raises(UserError, match=f"--steps is {steps} and --seed is {seed}"):
+@pytest.mark.parametrize(("steps", "seed", "words"), [(0, 0, "--steps is 0"), (1, -1, "--seed is -1")])
+def test_settings_that_cannot_work(tmp_path: Path, steps: int, seed: int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
         command.demo(tmp_path, steps, seed)
 
 

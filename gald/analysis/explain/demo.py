@@ -60,10 +60,9 @@ class Demo:
     """How many it is measured on."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.seed < 0:
-            raise UserError(
-                f"--steps is {self.steps} and --seed is {self.seed}; steps must be at least 1, seed at least 0"
-            )
+        for flag, value, least in (("--steps", self.steps, 1), ("--seed", self.seed, 0)):
+            if value < least:
+                raise UserError(f"{flag} is {value}; it must be at least {least}")
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.out):
