@@ -17,6 +17,7 @@ import torch
 
 from gald.config.settings import RunConfig
 from gald.engine import checkpoint
+from gald.engine.phases import phases_of
 from gald.engine.run import Outcome, Run
 from gald.engine.train import Trainer
 
@@ -45,7 +46,7 @@ def line(*arguments: object) -> list[str]:
 
 def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Outcome:
     """Train in this process, as ``gald train`` does."""
-    return Run(config, out, resume=resume).train()
+    return Run(config, phases_of(config, out), out, resume=resume).train()
 
 
 def interrupt(

@@ -23,11 +23,11 @@ def train(
     settings: RunConfig, out: Path = Path("runs/train"), *, resume: bool = False, notes: Sequence[str] = ()
 ) -> None:
     """Train a network and keep its best and last checkpoint in ``out``; a run of several parts goes part by part."""
-    phases_of(settings, out)  # before torch is there: what is missing is said at once
+    phases = phases_of(settings, out)  # before torch is there: what is missing is said at once
 
     from gald.engine.run import Run
 
-    if Run(settings, out, resume=resume).train(notes).stopped:
+    if Run(settings, phases, out, resume=resume).train(notes).stopped:
         raise SystemExit(130)
 
 

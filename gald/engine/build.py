@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from gald.block import ORDERS
+from gald.block.aggregation import AGGREGATORS
 from gald.block.depthwise import train_depthwise_fast
+from gald.block.distribution import DISTRIBUTORS
+from gald.config.network import DetectorConfig, NetworkConfig
 from gald.config.settings import RunConfig
 from gald.data.labels import Label, check_same_classes
 from gald.engine import checkpoint
@@ -22,7 +27,8 @@ from gald.engine.tasks.task import ComputeLoss, DatasetT, PredictionT, SampleT, 
 from gald.engine.train import Trainer, batch_norms
 from gald.support.device import create_fabric, keep_freed_memory
 from gald.support.distributed import on_all_ranks
-from gald.support.errors import UserError
+from gald.support.errors import Mistakes, UserError, lookup
+from gald.support.files import check_file
 
 
 def training_fabric(settings: RunConfig) -> Fabric:
@@ -32,6 +38,30 @@ def training_fabric(settings: RunConfig) -> Fabric:
     local: dict[str, Any] = {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
     strategy: Any = DDPStrategy(**local) if settings.devices * settings.nodes > 1 else "auto"
     return create_fabric(settings.accelerator, settings.devices, settings.nodes, settings.precision, strategy)
+
+
+def check_parts(model: NetworkConfig) -> None:
+    """Raise `UserError` for names of the block's parts that there are not, before a network is built."""
+    mistakes = Mistakes()
+    mistakes.attempt(partial(lookup, ORDERS, model.order, "order"))
+    if model.order != "ld":
+        mistakes.attempt(partial(lookup, AGGREGATORS, model.ga, "global aggregation"))
+    if model.order != "ga":
+        mistakes.attempt(partial(lookup, DISTRIBUTORS, model.ld, "local distribution"))
+    mistakes.tell()
+
+
+def check_beginning(settings: RunConfig) -> None:
+    """Raise `UserError` where a file is missing that the network's initial weights are read from."""
+    model, mistakes = settings.model, Mistakes()
+    if settings.init is not None:
+        checkpoint.check_there(settings.init)
+        return  # it has all weights: the other files are not read
+    if model.weights is not None:
+        mistakes.attempt(partial(check_file, model.weights, "backbone weights"))
+    if isinstance(model, DetectorConfig) and model.torchvision is not None:
+        mistakes.attempt(partial(check_file, model.torchvision, "weights of torchvision's detector"))
+    mistakes.tell()
 
 
 def open_datasets(task: Task[DatasetT, SampleT, PredictionT], settings: RunConfig) -> tuple[DatasetT, DatasetT]:

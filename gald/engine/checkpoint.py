@@ -22,7 +22,7 @@ from gald.config.serialization import from_json, to_json
 from gald.config.settings import RunConfig
 from gald.data.labels import Label, check_same_classes
 from gald.support.errors import UserError
-from gald.support.files import write_whole
+from gald.support.files import check_file, write_whole
 
 FORMAT = "gald-1"
 
@@ -59,10 +59,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint of ours; a file that is missing, truncated, holds code or is something else is a UserError."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give the best.safetensors or last.pt in it")
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}")
+    check_there(path)
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if content.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of gald train: it doesn't carry the settings of a run")
@@ -73,6 +70,13 @@ def load(path: Path) -> Checkpoint:
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path} is a damaged checkpoint ({what}); take another, or train again") from None
+
+
+def check_there(path: Path) -> None:
+    """Raise `UserError` where there is no file to `load`; nothing is read."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the best.safetensors or last.pt in it")
+    check_file(path, "checkpoint")
 
 
 def _checkpoint(content: Mapping[str, Any], path: Path) -> Checkpoint:

@@ -12,14 +12,14 @@ from gald.config.settings import RunConfig
 from gald.data.labels import check_same_classes
 from gald.data.sampling import split_batch
 from gald.engine import checkpoint
-from gald.engine.build import build_trainer, open_datasets, training_fabric
+from gald.engine.build import build_trainer, check_beginning, check_parts, open_datasets, training_fabric
 from gald.engine.checkpoint import Checkpoint
 from gald.engine.log import validated
-from gald.engine.phases import Phase, phases_of
+from gald.engine.phases import Phase
 from gald.engine.run_folder import check_new, check_resumable, folder_lock, load_resumable
 from gald.engine.tasks import build_task
 from gald.engine.tasks.task import LabelledDataset
-from gald.support.distributed import gather_objects, on_all_ranks, on_rank_zero, process_group
+from gald.support.distributed import gather_objects, on_all_ranks, on_rank_zero, process_group, starts_processes
 from gald.support.errors import Mistakes, UserError
 from gald.support.files import write_whole
 from gald.support.signals import stop_on_signals
@@ -66,9 +66,9 @@ class Run:
     A run of several phases has a folder for each of them, and config.json beside these.
     """
 
-    def __init__(self, settings: RunConfig, out: Path, *, resume: bool = False) -> None:
-        self.settings, self.out, self.resume = settings, out, resume
-        self.phases = phases_of(settings, out)
+    def __init__(self, settings: RunConfig, phases: Sequence[Phase], out: Path, *, resume: bool = False) -> None:
+        """``phases`` are those of `gald.engine.phases.phases_of` for the same settings and folder."""
+        self.settings, self.phases, self.out, self.resume = settings, phases, out, resume
 
     def train(self, notes: Sequence[str] = ()) -> Outcome:
         """Train phase after phase, to the end or until a signal stops it; says how each of them ended.
@@ -76,12 +76,9 @@ class Run:
         Raises:
             UserError: everything that can be known to be wrong before the folder is made, at once.
         """
-        for phase in self.phases:
-            with phase.named():
-                split_batch(
-                    phase.settings.batch, phase.settings.devices * phase.settings.nodes, phase.settings.micro_batch
-                )
         fabric = training_fabric(self.settings)
+        if starts_processes(fabric):
+            self.check()  # on this one alone: eight processes are not started for a wrong folder
         with process_group(fabric), stop_on_signals() as stop:
             start = on_all_ranks(fabric, self.check)
             self._check_shared(fabric, start)
@@ -104,9 +101,17 @@ class Run:
             return outcome
 
     def check(self) -> Start:
-        """Where the run starts; what is wrong with its folder and with the data of any phase is told at once."""
+        """Where the run starts; what is wrong with its folder, its settings and the data of any phase is told at once.
+
+        It needs no other process, and no device.
+        """
         mistakes = Mistakes()
         finished, saved = mistakes.attempt(self._resume_point) or (0, None)
+        mistakes.attempt(partial(check_parts, self.settings.model))
+        if not self.resume:  # what a run began from may be gone when it goes on
+            mistakes.attempt(partial(check_beginning, self.settings))
+        for phase in self.phases:
+            mistakes.attempt(partial(_check_batch, phase))
         datasets: list[Datasets] = []
         for phase in self.phases[finished:]:
             opened = mistakes.attempt(partial(_open, phase, *datasets[:1]))
@@ -164,6 +169,12 @@ def _is_finished(phase: Phase, saved: Checkpoint, later: Sequence[Phase]) -> boo
     """Whether a phase has taken its last step, and was validated after it: a later one goes on only then."""
     gone_on = any((other.folder / "last.pt").is_file() for other in later)
     return saved.step >= phase.settings.steps and (gone_on or validated(phase.folder, saved.step))
+
+
+def _check_batch(phase: Phase) -> None:
+    settings = phase.settings
+    with phase.named():
+        split_batch(settings.batch, settings.devices * settings.nodes, settings.micro_batch)
 
 
 def _open(phase: Phase, before: Datasets | None = None) -> Datasets:

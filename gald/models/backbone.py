@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gald.support.errors import UserError, nearest
+from gald.support.files import check_file
 
 STRIDES = (8, 16, 32)
 
@@ -180,8 +181,7 @@ def _free_size(name: str) -> dict[str, Any]:
 
 def _checked(path: Path) -> list[str]:
     """Read a weights file once before timm does, so that a bad one gives a sentence; return its keys."""
-    if not path.is_file():
-        raise UserError(f"no backbone weights at {path}")
+    check_file(path, "backbone weights")
     try:
         return list(load_file(path))
     except Exception as error:  # safetensors raises its own type for a file that is truncated or something else

@@ -16,6 +16,12 @@ from gald.support.errors import UserError, sentence
 T = TypeVar("T")
 
 
+def starts_processes(fabric: Fabric) -> bool:
+    """Whether launching starts others from this process: torchrun and SLURM have started all, those here start none."""
+    environment = getattr(fabric.strategy, "cluster_environment", None)
+    return environment is not None and not environment.creates_processes_externally
+
+
 @contextmanager
 def process_group(fabric: Fabric) -> Iterator[None]:
     """Start the processes (torchrun's and SLURM's environments are Fabric's own business); part them at the end.

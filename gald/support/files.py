@@ -54,6 +54,12 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def check_file(path: Path, what: str) -> None:
+    """Raise `UserError` where there is no file at ``path``; ``what`` it would be, in the user's words."""
+    if not path.is_file():
+        raise UserError(f"no {what} at {path}")
+
+
 def check_writable(path: Path) -> None:
     """Raise `UserError` now where ``write_whole(path, ...)`` would after the work; leaves nothing behind."""
     if path.is_dir():

@@ -203,7 +203,8 @@ def test_later_parts_never_go_on_from_strangers(root: Path, straight: Path, tmp_
 def test_a_part_that_was_not_validated_is_not_finished(root: Path, straight: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(straight, out)
-    resumed = Run(plan_at(root), out, resume=True)
+    plan = plan_at(root)
+    resumed = Run(plan, phases_of(plan, out), out, resume=True)
     assert resumed.check().finished == 3
     log = out / "3-fine" / "metrics.jsonl"
     log.write_text("".join(line for line in log.read_text().splitlines(True) if '"val"' not in line))

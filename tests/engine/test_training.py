@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -25,8 +26,14 @@ from lightning_fabric import Fabric
 from running import ENVIRONMENT, PATIENCE, TINY, assert_same, fit, gald, interrupt, interrupt_step, line, lines
 from safetensors.torch import save_file
 
-from gald.config.network import SegmenterConfig
-from gald.config.settings import LossConfig, OptimizerConfig, SegmentationConfig, SegmentationDataConfig
+from gald.config.network import DetectorConfig, SegmenterConfig
+from gald.config.settings import (
+    DetectionConfig,
+    LossConfig,
+    OptimizerConfig,
+    SegmentationConfig,
+    SegmentationDataConfig,
+)
 from gald.data.labels import Label
 from gald.data.registry import load_segmentation
 from gald.data.sampling import Stream
@@ -249,6 +256,46 @@ def test_what_is_wrong_is_told_at_once_and_nothing_is_made(root: Path, tmp_path:
     first, second = done.stderr.splitlines()
     assert re.match(r"gald: can't write into .*run: .*file is a file; choose another --out", first)
     assert second.startswith("also: unknown split 'nowhere'")
+
+
+def test_a_wrong_folder_is_told_before_the_processes_start(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fabric, "launch", lambda _: pytest.fail("processes were started"))
+    lost = config_at(root / "nowhere", devices=2, batch=4, accelerator="cpu")
+    with pytest.raises(UserError, match="nowhere"):
+        fit(lost, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model": replace(CONFIG.model, ga="nix", ld="nought")}, ["aggregation 'nix'", "distribution 'nought'"]),
+        ({"model": replace(CONFIG.model, order="ga", ld="not looked up", ga="nix")}, ["aggregation 'nix'"]),
+        ({"model": replace(CONFIG.model, order="ld,ga")}, ["order 'ld,ga'"]),
+        ({"model": replace(CONFIG.model, weights=Path("nope.safetensors"))}, ["no backbone weights at nope.safetens"]),
+        ({"init": Path("nope.pt")}, ["no checkpoint at nope.pt"]),
+        ({"batch": 3, "micro_batch": 2}, ["a batch of 3 does not divide"]),
+    ],
+)
+def test_a_wrong_out_hides_no_other_mistake(
+    root: Path, tmp_path: Path, changed: dict[str, Any], told: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as error:
+        fit(config_at(root, **changed), tmp_path / "file" / "run")
+    first, *others = str(error.value).splitlines()
+    assert "is a file; choose another --out" in first
+    assert len(others) == len(told)
+    for sentence, what in zip(others, told, strict=True):
+        assert what in sentence
+
+
+def test_the_file_of_torchvisions_detector_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shapes = DetectionConfig(model=DetectorConfig(torchvision=tmp_path / "nope.pth"))
+    with pytest.raises(UserError, match=r"choose another --out\nalso: no weights of torchvision's detector at .*nope"):
+        fit(shapes, tmp_path / "file" / "run")
 
 
 def test_lines_that_are_none_of_a_log_are_dropped(root: Path, tmp_path: Path) -> None:
