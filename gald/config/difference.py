@@ -35,11 +35,13 @@ def differences(before: RunConfig, now: RunConfig, *, ignored: Set[str] = frozen
     if before.task != now.task:
         return [Difference("task", before.task, now.task)]
     old, new = (_flat(json.loads(to_json(settings))) for settings in (before, now))
-    return [
-        Difference(name, old.get(name), new.get(name))
-        for name in old | new
-        if old.get(name) != new.get(name) and re.sub(r"\.\d+\.", ".", name) not in ignored
-    ]
+    everything = {name: new.get(name) for name in old | new}
+    return [found for found in changed(old, everything) if re.sub(r"\.\d+\.", ".", found.name) not in ignored]
+
+
+def changed(before: Mapping[str, object], now: Mapping[str, object]) -> list[Difference]:
+    """The entries of ``now`` that were others ``before``, or were not there."""
+    return [Difference(name, before.get(name), value) for name, value in now.items() if before.get(name) != value]
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:

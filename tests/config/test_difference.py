@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gald.config.difference import OF_NO_NETWORK, RESUMABLE, WITHOUT_EFFECT, differences
+from gald.config.difference import OF_NO_NETWORK, RESUMABLE, WITHOUT_EFFECT, changed, differences
 from gald.config.recipes import RECIPES
 from gald.config.settings import PhaseConfig, RunConfig, SegmentationConfig
 
@@ -24,6 +24,11 @@ def test_settings_are_named_with_dots_and_phases_by_number() -> None:
         "then.0.steps was 2, is 3",
         "then.1.name was None, is more",
     ]
+
+
+def test_plain_entries_are_told_in_the_same_words() -> None:
+    found = changed({"tile": None, "flip": True, "gone": 1}, {"tile": [32, 32], "flip": True, "new": 2})
+    assert [str(difference) for difference in found] == ["tile was None, is [32, 32]", "new was None, is 2"]
 
 
 def test_another_task_is_all_there_is_to_say() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gald.analysis.study.study import Study
-from gald.config.difference import RESUMABLE, differences
+from gald.config.difference import RESUMABLE, changed, differences
 from gald.config.serialization import from_json, to_json
 from gald.config.settings import SegmentationConfig
 from gald.data.segmentation import SegmentationDataset
@@ -51,7 +51,7 @@ def _different(before: dict[str, Any], now: dict[str, Any], study: Study, plan: 
 
     (Only there: what a row begins with hangs on the rows before it.)
     """
-    found = [f"{key} was {before.get(key)}, is {now[key]}" for key in (NAME, START) if before.get(key) != now[key]]
+    found = [str(difference) for difference in changed(before, {key: now[key] for key in (NAME, START)})]
     pictures = before.get("pictures", {})
     others = [split for split, content in now["pictures"].items() if pictures.get(split) != content]
     found += [f"the pictures of {split} are others" for split in others]

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from gald.config.difference import changed
 from gald.data.segmentation import SegmentationDataset
 from gald.images.io import read_label
 from gald.support.errors import UserError
 from gald.support.files import write_json
+
+DIGESTS = ("checkpoint", "pictures")  # their two values would tell nobody anything
 
 
 def places(out: Path, name: str) -> tuple[Path, Path]:
@@ -43,11 +46,11 @@ def begin(archive: Path, work: Path, settings: dict[str, Any]) -> None:
             raise UserError(f"{strange} is there already, and no {file} says how it was made: choose another --out")
         write_json(file, settings)
         return
-    different = [*changed(_read(file), settings)]
+    different = changed(_read(file), settings)
     if different:
+        said = "; ".join(f"other {one.name}" if one.name in DIGESTS else str(one) for one in different)
         raise UserError(
-            f"{work} was begun with other settings ({'; '.join(different)}): "
-            "use the same, choose another --out, or remove that folder"
+            f"{work} was begun with other settings ({said}): use the same, choose another --out, or remove that folder"
         )
 
 
@@ -57,14 +60,6 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {file} ({error}): remove that folder, or choose another --out") from None
     return content if isinstance(content, dict) else {}
-
-
-def changed(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """What differs, in words; the two digests would tell nobody anything."""
-    for key in now:
-        if before.get(key) != now[key]:
-            digest = key in ("checkpoint", "pictures")
-            yield f"other {key}" if digest else f"{key} was {before.get(key)}, is {now[key]}"
 
 
 def fault(file: Path, size: tuple[int, int], allowed: frozenset[int]) -> str | None:
