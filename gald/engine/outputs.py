@@ -13,7 +13,7 @@ from gald.data.readers.coco_masks import runs_of
 from gald.images.boxes import draw_objects
 from gald.images.io import write_image, write_label
 from gald.images.overlay import overlay_with_legend
-from gald.support.files import check_writable, write_whole
+from gald.support.files import check_writable, check_writable_folder, write_whole
 
 
 class LabelMapWriter:
@@ -23,7 +23,8 @@ class LabelMapWriter:
         self.labels, self.out = labels, out
         by_id = {label.id: label.color for label in labels}
         self.palette = [by_id.get(value, (0, 0, 0)) for value in range(256)]
-        check_writable(out / "labels" / "NAME.png")
+        for folder in (out, out / "labels", out / "overlays"):
+            check_writable_folder(folder)
 
     def files(self, name: str) -> tuple[str, ...]:
         """What is written of a picture, as paths in ``out``."""
@@ -50,6 +51,8 @@ class DetectionWriter:
         self.images: list[dict[str, Any]] = []
         self.objects: list[str] = []  # as text: masks of many pictures would fill the memory as numbers
         self.sure: Counter[int] = Counter()  # objects that were drawn, by class
+        for folder in (out, out / "overlays"):
+            check_writable_folder(folder)
         check_writable(self._file)
 
     @property

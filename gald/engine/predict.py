@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gald.config.inference import RuntimeConfig, ViewConfig
 from gald.engine.tasks import build_task, load_model
+from gald.engine.tasks.task import PredictionWriter
 from gald.images.io import read_image
 from gald.models.pretrained import STREETS, scale_for
 from gald.support.device import create_fabric
@@ -40,7 +41,7 @@ def predict_pictures(
     """Predict pictures (by name) with the network of a checkpoint, or that in the box; Ctrl-C ends it between two.
 
     Files of the same names are written over, others in ``out`` stay as they are; how many of each is said on the
-    screen. Nothing is written before a picture was predicted.
+    screen in the end. Nothing is written before a picture was predicted.
 
     Args:
         pictures: name, as the files in ``out`` will be called, to picture.
@@ -60,7 +61,7 @@ def predict_pictures(
 
     predictor(views.scales or (1.0,))  # refuses a view that can't be
     writer = task.build_writer(content.labels, out, score)
-    _tell_of_earlier(out, {out / file for name in pictures for file in writer.files(name)})
+    earlier, written = _predictions(out, writer), set[Path]()
     done, unread = 0, []
     with stop_on_signals() as stop:
         for name, path in track(pictures.items(), "predict", len(pictures)):
@@ -73,18 +74,27 @@ def predict_pictures(
                 unread.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
             else:
                 writer.add(name, path.suffix, image, prediction)
+                written |= {out / file for file in writer.files(name)}
                 done += 1
             if stop():
                 break
-    return Predicted(done, writer.close() if done else "", tuple(unread))
+    where = writer.close() if done else ""
+    if done:
+        _tell_of_earlier(out, earlier, written)
+    return Predicted(done, where, tuple(unread))
 
 
-def _tell_of_earlier(out: Path, ours: set[Path]) -> None:
-    """Say what becomes of the files that an earlier run has left in ``out``."""
-    earlier = {file for file in out.rglob("*") if file.is_file()}
+def _predictions(out: Path, writer: PredictionWriter[Any]) -> set[Path]:
+    """The files that lie where the writer writes; what else is in ``out`` is the user's own."""
+    return {file for pattern in writer.files("**/*") for file in out.glob(pattern) if file.is_file()}
+
+
+def _tell_of_earlier(out: Path, earlier: set[Path], written: set[Path]) -> None:
+    """Say what became of the predictions that lay in ``out`` before."""
     if earlier:
-        anew = len(earlier & ours)
+        over = len(earlier & written)
         print(
-            f"{out} holds {len(earlier)} files of an earlier run: {anew} are written over, {len(earlier) - anew} stay",
+            f"{out} held {len(earlier)} files of earlier predictions: {over} were written over, "
+            f"{len(earlier) - over} stay",
             file=sys.stderr,
         )

@@ -64,9 +64,19 @@ def check_writable(path: Path) -> None:
     """Raise `UserError` now where ``write_whole(path, ...)`` would after the work; leaves nothing behind."""
     if path.is_dir():
         raise UserError(f"cannot write {path}: it is a folder")
+    _probe(path.parent, path)
+
+
+def check_writable_folder(folder: Path) -> None:
+    """Raise `UserError` now where no file could be written into ``folder``, or it not be made; nothing is made."""
+    _probe(folder, folder)
+
+
+def _probe(folder: Path, path: Path) -> None:
+    """Write a file into the folder, or into what it would be made in, and remove it; a mistake names ``path``."""
     try:
-        folder = next(folder for folder in path.parents if folder.exists())  # the others could be made there
-        probe = folder / f".{path.name}.{secrets.token_hex(4)}"
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        probe = there / f".{path.name}.{secrets.token_hex(4)}"
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -159,9 +159,12 @@ def test_a_second_prediction_says_what_becomes_of_the_first(
     said = capsys.readouterr()
     assert "earlier" not in said.err
     assert "2 of 3 pictures done: " in said.out
-    assert predict(photos[:1], trained[0], out) == 0
-    assert f"{out} holds 4 files of an earlier run: 2 are written over, 2 stay" in capsys.readouterr().err
-    assert len([path for path in out.rglob("*") if path.is_file()]) == 4
+    (out / "of mine.txt").touch()
+    assert predict(photos[::2], trained[0], out) == 1  # one of the two can't be read
+    assert f"{out} held 4 files of earlier predictions: 2 were written over, 2 stay" in capsys.readouterr().err
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 5
+    assert predict(photos[2:], trained[0], out) == 1  # nothing is written
+    assert "earlier" not in capsys.readouterr().err
 
 
 def test_a_prediction_of_nothing_writes_nothing(
@@ -210,7 +213,7 @@ def test_a_wrong_out_hides_no_other_mistake(
     said = refused(capsys, "score", "camvid", tmp_path / "nothing", "--root", root, *out)
     assert f"the folder of predictions {tmp_path / 'nothing'} does not exist" in said
     assert f"cannot write {out[1]}" in refused(capsys, "evaluate", "--checkpoint", checkpoint, *out)
-    assert f"cannot write {out[1]}" in refused(capsys, "predict", *photos, "--checkpoint", checkpoint, *out)
+    assert f"cannot write {out[1]}: Not" in refused(capsys, "predict", *photos, "--checkpoint", checkpoint, *out)
 
 
 def test_the_help_of_a_recipe_tells_of_that_recipe_alone():
