@@ -35,7 +35,7 @@ class GALD(nn.Module):
         UserError: an unknown name, another kind of value than these; in forward (run eagerly) a map of other channels,
             and a module of your own that doesn't keep the shape.
 
-    Example:
+    Examples:
         >>> import torch
         >>> block = GALD(256, ga="psp")
         >>> block(torch.zeros(2, 256, 97, 97)).shape

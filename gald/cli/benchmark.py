@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,18 +84,25 @@ def benchmark(
 
     from gald.analysis.profiling.benchmark import benchmark_blocks, benchmark_network
     from gald.analysis.profiling.block import PLAIN, BlockConfig
+    from gald.analysis.profiling.comparison import check_blocks
+    from gald.analysis.profiling.networks import find_network
     from gald.support.device import create_fabric
     from gald.support.files import check_writable
 
     fabric = create_fabric(runtime.accelerator, precision=runtime.precision)
-    if out is not None:
-        check_writable(out)
+    measure: Callable[[], Benchmark]
     if network is None:
         given = (blocks.order, blocks.reduce, blocks.channels, blocks.batch, size, runtime.precision)
         plain = BlockConfig(PLAIN, "none", *given, device=str(fabric.device))
-        found = benchmark_blocks(plain, blocks.ga, blocks.ld, repetitions)
+        check_blocks(plain, blocks.ga, blocks.ld)
+        measure = partial(benchmark_blocks, plain, blocks.ga, blocks.ld, repetitions)
     else:
-        found = benchmark_network(network, size, runtime.precision, repetitions, fabric)
+        measure = partial(benchmark_network, find_network(network), size, runtime.precision, repetitions, fabric)
+    if out is None:
+        print("the numbers are shown at the end and not kept; --out FILE.csv writes them", flush=True)
+    else:
+        check_writable(out)
+    found = measure()
     show(found)
     if out is None:
         print("numbers: not kept; --out FILE.csv writes them")

@@ -21,7 +21,8 @@ def evaluate(
     """Measure a checkpoint on a data set.
 
     A segmentation network: IoU per class, Boundary IoU, boundary F-score, IoU by object size. A detector: VOC's AP,
-    COCO's AP by size, of masks and their boundaries too if it gives masks.
+    COCO's AP by size, of masks and their boundaries too if it gives masks. --tile, --overlap, --scales and --flip are
+    for segmentation networks.
 
     Args:
         checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box (on pictures as they

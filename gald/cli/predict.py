@@ -30,12 +30,12 @@ def predict(
     the others stay. A picture that can't be read is named at the end, and the exit code is 1; the others are done.
 
     Without --scales, a picture is looked at as it is; by the network in the box resized to 720 pixels on the longer
-    side, but not above 1.5. The files keep the picture's size.
+    side, but not above 1.5. The files keep the picture's size. --tile, --overlap, --scales and --flip are for
+    segmentation networks.
 
     Args:
         pictures: files, folders (searched through), or patterns such as 'photos/*.jpg'.
-        checkpoint: best.safetensors or last.pt of a run; if left out, the network in the box: streets by
-            day, learned from data for research only.
+        checkpoint: best.safetensors or last.pt; if left out, the box's: streets by day, data for research only.
         out: the folder for what is written.
         views: how pictures are looked at.
         score: objects at least this sure are drawn, 0 to 1 (0.5 if left out; for detectors only); objects.json holds

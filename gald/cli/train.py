@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import indent
@@ -95,7 +95,10 @@ def _split(arguments: list[str]) -> tuple[str | None, str | None, list[str]]:
 
 def _take(flag: str, arguments: list[str]) -> tuple[str | None, list[str]]:
     """The text behind a flag, written ``--flag text`` or ``--flag=text``, and everything else."""
-    parser = ArgumentParser(prog="gald train", add_help=False, allow_abbrev=False)
+    parser = ArgumentParser(prog="gald train", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(flag, dest="text")
-    found, rest = parser.parse_known_args(arguments)
+    try:
+        found, rest = parser.parse_known_args(arguments)
+    except ArgumentError:
+        raise UserError(f"{flag} says nothing: write {flag} {'FILE' if flag == '--config' else 'FOLDER'}") from None
     return found.text, rest

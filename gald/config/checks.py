@@ -23,7 +23,9 @@ class Settings:
     def require(self, name: str, right: bool, rule: str) -> None:
         """Raise `SettingError` with the setting's value and the rule, unless it is right."""
         if not right:
-            raise SettingError(f"{self.prefix}{name}", f"is {getattr(self, name)}; {rule}")
+            value = getattr(self, name)
+            shown = " ".join(map(str, value)) if isinstance(value, tuple) and value else value  # as it is typed
+            raise SettingError(f"{self.prefix}{name}", f"is {shown}; {rule}")
 
     def require_at_least(self, least: int, *names: str) -> None:
         """Raise `SettingError` for the first of the settings that is below ``least``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from gald.block import part_class
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.block.gald import GALD
-from gald.cli.main import main
 from gald.models.segmenter import Segmenter
 from gald.support.errors import UserError
 
@@ -55,18 +53,6 @@ def test_a_new_part_is_one_file_and_one_line(
         assert built(torch.zeros(1, 8, 9, 9)).shape == (1, 8, 9, 9)
     with pytest.raises(UserError, match="did you mean 'mine'"):
         GALD(8, **{slot: "mien"})
-
-
-@pytest.mark.parametrize("command", ["train"])
-def test_help_lists_a_new_part(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setitem(AGGREGATORS, "my_own_part", "my_own_part:Mine")
-    monkeypatch.setitem(DISTRIBUTORS, "my_own_mask", "my_own_part:Mine")
-    with suppress(SystemExit):
-        main([command, "--help"])
-    said = capsys.readouterr().out
-    assert "my_own_part" in said
-    assert "my_own_mask" in said
 
 
 def test_a_class_may_stand_in_the_table_itself(monkeypatch: pytest.MonkeyPatch):

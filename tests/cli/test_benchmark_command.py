@@ -58,7 +58,9 @@ def test_nothing_is_written_that_nobody_asked_for(
     main(["benchmark", "--ga", "none", "--ld", "none", "--size", "5", "6", "--channels", "8", "--repetitions", "1",
           "--accelerator", "cpu"])  # fmt: skip
     assert list(tmp_path.iterdir()) == []
-    assert "--out" in capsys.readouterr().out
+    before, _, after = capsys.readouterr().out.partition("3x3")
+    assert "--out" in before
+    assert "--out" in after
 
 
 def test_flags_of_blocks_are_refused_with_a_network(capsys: pytest.CaptureFixture[str]):
@@ -113,6 +115,19 @@ def test_one_sentence(in_process: None, capsys: pytest.CaptureFixture[str], tmp_
     with pytest.raises(SystemExit) as stop:
         main(["benchmark", "--out", str(tmp_path / "x.csv"), "--accelerator", "cpu", *arguments])
     assert stop.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--ga", "nix"], "'nix'"), (["--batch", "0"], "--batch is 0"), (["--network", "nix"], "unknown recipe 'nix'")],
+)
+def test_a_wrong_out_hides_no_other_mistake(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], words: str
+):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["benchmark", "--out", str(tmp_path / "file" / "x.csv"), "--accelerator", "cpu", *arguments])
     assert words in capsys.readouterr().err
 
 

@@ -9,12 +9,14 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gald.analysis.study import STUDIES
 from gald.block import ORDERS
 from gald.block.aggregation import AGGREGATORS
 from gald.block.distribution import DISTRIBUTORS
 from gald.cli import main as cli
+from gald.cli import recipes
 from gald.config.recipes import RECIPES, Recipe
 from gald.data.registry import DATASETS, DatasetInfo
 from gald.engine.submission import SUBMISSIONS
@@ -102,9 +104,10 @@ def test_a_new_command_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--tile", "0"], "gald: --tile is (0, 0); a tile has 1 pixel or more on each side"),
+        (["--tile", "0"], "gald: --tile is 0; a tile has 1 pixel or more on each side"),
         (["--overlap", "1"], "gald: --overlap is 1.0; it is a share of a tile, from 0 to below 1"),
-        (["--scales", "1", "0"], "gald: --scales is (1.0, 0.0); they must be numbers above 0"),
+        (["--tile", "9", "0"], "gald: --tile is 9 0; a tile has 1 pixel or more on each side"),
+        (["--scales", "1", "0"], "gald: --scales is 1.0 0.0; they must be numbers above 0, such as 0.75 1.0 1.25"),
     ],
 )
 def test_a_view_that_cannot_be_is_refused_before_anything_is_read(
@@ -132,3 +135,21 @@ def test_a_setting_that_cannot_work_is_named_as_it_was_typed(
         cli.main(["train", "synthetic", *arguments])
     assert stop.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--out", "--config"])
+def test_a_flag_of_train_without_its_value_is_one_sentence(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train", *["synthetic"] * (flag == "--out"), flag])
+    said = capsys.readouterr().err
+    assert said.startswith(f"gald: {flag} ")
+    assert said.count("\n") == 1
+
+
+def test_names_of_recipes_are_whole_on_a_narrow_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recipes, "console", lambda _: Console(width=80))
+    recipes.show_recipes()
+    said = capsys.readouterr().out.split()
+    assert [name for name in RECIPES if name not in said] == []

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from shutil import copytree, ignore_patterns
 
 import pytest
@@ -149,3 +150,9 @@ def test_the_table_needs_no_torch() -> None:
         "import sys, gald.data.registry as r; r.dataset_names(); sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("info", DATASETS.values(), ids=DATASETS)
+def test_every_line_leads_to_a_data_set_and_its_splits(info: DatasetInfo) -> None:
+    for function in (info.function, f"{info.function.partition(':')[0]}:splits"):
+        assert callable(resolve_name(function))

@@ -8,9 +8,9 @@ import torch
 from lightning_fabric import Fabric
 
 from gald.analysis.profiling.block import BlockConfig
-from gald.analysis.profiling.comparison import check_blocks, compare_blocks
+from gald.analysis.profiling.comparison import compare_blocks
 from gald.analysis.profiling.csv_table import Row, facts, tf32_note, write_csv
-from gald.analysis.profiling.networks import compare_networks
+from gald.analysis.profiling.networks import NamedNetwork, compare_networks
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ class Benchmark:
 def benchmark_blocks(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str], repetitions: int | None) -> Benchmark:
     """Every pair of an aggregation (all if none is named) and a local distribution, beside a plain 3x3 convolution.
 
-    Raises:
-        UserError: a name, an order or a reduction that isn't there, a map that can't be had.
+    What can't be measured is refused by `gald.analysis.profiling.comparison.check_blocks` before.
     """
-    check_blocks(plain, ga, ld)
     device, (height, width) = torch.device(plain.device), plain.size
     environment = facts(device)
     rows = compare_blocks(plain, ga, ld, repetitions)
@@ -49,15 +47,11 @@ def benchmark_blocks(plain: BlockConfig, ga: Sequence[str], ld: Sequence[str], r
 
 
 def benchmark_network(
-    source: str, size: tuple[int, int], precision: str, repetitions: int | None, fabric: Fabric
+    named: NamedNetwork, size: tuple[int, int], precision: str, repetitions: int | None, fabric: Fabric
 ) -> Benchmark:
-    """The network of a recipe or a checkpoint, without the block, with the aggregation alone, and as it is.
-
-    Raises:
-        UserError: neither a recipe nor a checkpoint.
-    """
+    """The network of a recipe or a checkpoint, without the block, with the aggregation alone, and as it is."""
     picture = f"{size[0]}x{size[1]}"
     environment = {**facts(fabric.device), "size": picture, "precision": precision}
-    rows = compare_networks(source, size, repetitions, fabric)
-    title = f"{source}, a picture of {picture}; x: times the first"
+    rows = compare_networks(named, size, repetitions, fabric)
+    title = f"{named.source}, a picture of {picture}; x: times the first"
     return Benchmark(title, {"network": "network"}, rows, tf32_note(fabric.device, precision), environment)

@@ -1,7 +1,7 @@
 """Whole networks side by side: what the block adds to the parameters and the time of a network."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,19 +20,30 @@ BUDGET = 30.0  # seconds for the turns of all networks
 CLASSES = 20  # of a recipe's network
 
 
-def compare_networks(source: str, size: tuple[int, int], repetitions: int | None, fabric: Fabric) -> list[Row]:
-    """The network of a recipe or checkpoint, with fresh weights, beside itself without LD and without the block.
+@dataclass(frozen=True)
+class NamedNetwork:
+    """What is known of a network before it is built; ``source`` is how it was named."""
+
+    source: str
+    config: RunConfig
+    classes: int
+
+
+def find_network(source: str) -> NamedNetwork:
+    """The network of a recipe or a checkpoint; `UserError` for what is neither."""
+    if Path(source).suffix not in (".safetensors", ".pt"):
+        return NamedNetwork(source, lookup(RECIPES, source, "recipe")(), CLASSES)
+    content = checkpoint.load(Path(source))
+    return NamedNetwork(source, content.config, len(content.labels))
+
+
+def compare_networks(named: NamedNetwork, size: tuple[int, int], repetitions: int | None, fabric: Fabric) -> list[Row]:
+    """The network, with fresh weights, beside itself without LD and without the block.
 
     A row for each: parameters, seconds for a picture of ``size`` (the median of turns), ratios to the first.
-
-    Raises:
-        UserError: neither a recipe nor a checkpoint.
     """
-    content = checkpoint.load(Path(source)) if Path(source).suffix in (".safetensors", ".pt") else None
-    config = content.config if content else lookup(RECIPES, source, "recipe")()
-    classes = len(content.labels) if content else CLASSES
-    tasks = {name: build_task(variant) for name, variant in _variants(config).items()}
-    networks = {name: task.build_model(classes).to(fabric.device).eval() for name, task in tasks.items()}
+    tasks = {name: build_task(variant) for name, variant in _variants(named.config).items()}
+    networks = {name: task.build_model(named.classes).to(fabric.device).eval() for name, task in tasks.items()}
     picture = torch.randint(256, (3, *size), dtype=torch.uint8, device=fabric.device)
     predictors = {name: tasks[name].build_predictor(network) for name, network in networks.items()}
     works = {name: _look(predict, picture, fabric) for name, predict in predictors.items()}

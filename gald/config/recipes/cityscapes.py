@@ -121,9 +121,8 @@ RECIPES = VALIDATION | {
     ),
     "cityscapes_test_r101_mapillary": Recipe(
         _trainval(101, COARSE, MAPILLARY, FINE),
-        """Table 2b, GALDNet(+Mapillary), ResNet-101: 83.3 % test mIoU in print. Not run.
+        """Table 2b, GALDNet(+Mapillary), ResNet-101: 83.3 % test mIoU in print. Not run. Needs --then.1.root VISTAS.
 
-        Needs ``--then.1.root VISTAS``.
         Mapillary Vistas in Cityscapes' 19 classes, "the same steps as coarse": fine, coarse, Mapillary, fine. The paper
         gives neither the order, which is ours, nor its map of the 65 labels, which is RobustNet's (CVPR 2021). 8 GPUs;
         ``gald submit`` as for the others, with ``--flip``.""",
