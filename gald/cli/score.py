@@ -29,7 +29,7 @@ def score(
         split: which part of it.
         out: where the numbers go as JSON; nowhere if left out.
     """
-    from gald.engine.scoring.score import score_folder
+    from gald.engine.scoring import score_folder
     from gald.support.tables import console
 
     for table in score_folder(data, predictions, root, split, out):
