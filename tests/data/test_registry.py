@@ -98,7 +98,7 @@ def test_one_file_and_one_line_are_a_data_set(house: Path, root: Path) -> None:
     assert ["1", "sea", *["50.00", "%", "(4)"] * 2] in [line.split() for line in looked[1].splitlines()]
     assert (house / "gald-data/contact_sheet.png").is_file()
     assert misspelt == (2, "", "gald: unknown data set 'coats'; did you mean 'coasts'?\n")
-    assert rootless[2].startswith("gald: the data set 'coasts' needs the folder it lies in: --data.root ROOT")
+    assert rootless[2].startswith("gald: the data set 'coasts' needs the folder it lies in: gald data coasts ROOT")
 
 
 def test_help_lists_it(house: Path) -> None:

@@ -605,7 +605,7 @@ torch.distributed.destroy_process_group()
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
-    folders = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    folders = os.pathsep.join(str(Path(__file__).parents[up]) for up in range(3))
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, str(rank), str(tmp_path / "meet")],
