@@ -27,9 +27,9 @@ def load_torchvision(network: FasterDetector, source: nn.Module | Mapping[str, T
     """Give a detector of ours the weights of torchvision's on the same backbone, and return what they left untouched.
 
     Everything is loaded but the block, which starts as the identity: what comes out is what torchvision's network gives
-    (to rounding). Of another number of classes, the
-    layers that predict one value for each class stay as they were initialised, and so does a mask head that the source
-    hasn't; their names come back, with the block's. A mask head that ``network`` hasn't is left out.
+    (to rounding). Of another number of classes, the layers that predict one value for each class stay as they were
+    initialised, and so does a mask head that the source hasn't; their names come back, with the block's. A mask head
+    that ``network`` hasn't is left out.
 
     torchvision's COCO_V1 checkpoints were trained with frozen batch norms without an epsilon, which no file says. In a
     network it is read; a state dict or file is taken for such a one if its keys are written as before torchvision 0.13,
